@@ -1,0 +1,155 @@
+/** What one error code says. `details` is what the thrower knows; both texts are single sentences without secrets. */
+export interface ErrorEntry<D> {
+  /** The thing and the cause. */
+  message(details: D): string;
+  /** The next step for the operator. */
+  next(details: D): string;
+}
+
+// The details of an entry, as its own `message` declares them.
+type Details<E> = E extends ErrorEntry<infer D> ? D : never;
+
+/**
+ * An error an operator can act on: `code` for machines, the message names thing and cause, `next` says what to do.
+ * `cause` keeps the original error.
+ */
+export class SideroError extends Error {
+  readonly code: string;
+  readonly next: string;
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(given: { code: string; message: string; next: string; details: Record<string, unknown>; cause?: unknown }) {
+    super(given.message, given.cause === undefined ? undefined : { cause: given.cause });
+    this.name = 'SideroError';
+    this.code = given.code;
+    this.next = given.next;
+    this.details = given.details;
+  }
+
+  /** Two lines for a terminal: code and message, then the next step. */
+  toText(): string {
+    return `${this.code}: ${this.message}\n  Next: ${this.next}`;
+  }
+}
+
+/**
+ * Makes the thrower of a package's error table. Codes start with `SIDERO_` and are unique over all packages:
+ * core's table is below, a plugin has its own `errors.ts`; a test compares both with the README.
+ *
+ * @example throw failure('SIDERO_CONFIG_MISSING', { directory });
+ */
+export function defineErrors<T extends Record<`SIDERO_${string}`, ErrorEntry<never>>>(table: T) {
+  const failure = <C extends keyof T & string>(code: C, details: Details<T[C]> & { cause?: unknown }): SideroError => {
+    const entry = table[code] as unknown as ErrorEntry<unknown>;
+    const { cause, ...rest } = details as Record<string, unknown>;
+    return new SideroError({ code, message: entry.message(details), next: entry.next(details), details: rest, cause });
+  };
+  failure.table = table;
+  return failure;
+}
+
+/** The one-line text of anything that was thrown. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+/** True when `thrown` is a SideroError of that code. */
+export function hasCode(thrown: unknown, code: string): thrown is SideroError {
+  return thrown instanceof SideroError && thrown.code === code;
+}
+
+/** Core's error table; alphabetical. */
+export const failure = defineErrors({
+  SIDERO_BOOT_TOKEN_INVALID: {
+    message: (d: { uuid: string; address: string; why: string }) =>
+      `Server ${d.uuid}: a call from ${d.address} was refused: ${d.why}.`,
+    next: () => 'power-cycle the machine so that it network-boots again; see "Security model" in the README for bootAuth.',
+  },
+  SIDERO_CLUSTER_MISSING: {
+    message: () => 'No Kubernetes API to work with: no --kubeconfig, no KUBECONFIG, not in a cluster, and no plugin provides one.',
+    next: () => 'add apiserver() from @sidero/plugin-apiserver to the plugins in sidero.config.ts, or give --kubeconfig FILE.',
+  },
+  SIDERO_CONFIG_INVALID: {
+    message: (d: { file: string; key: string; problem: string }) => `${d.file}: "${d.key}": ${d.problem}.`,
+    next: (d: { file: string; key: string; problem: string }) => `correct "${d.key}" in ${d.file}; \`sidero inspect\` checks it without starting.`,
+  },
+  SIDERO_CONFIG_MISSING: {
+    message: (d: { directory: string }) => `No sidero.config.ts (or .js, .json, .yaml) in ${d.directory} or above it.`,
+    next: () => 'write one that exports defineConfig({ endpoint, plugins: [...] }), or give --config FILE.',
+  },
+  SIDERO_CONFIG_UNREADABLE: {
+    message: (d: { file: string; cause?: unknown }) => `${d.file} could not be loaded: ${messageOf(d.cause)}.`,
+    next: (d: { file: string; cause?: unknown }) => `correct ${d.file}: TypeScript there may use only syntax that can be erased (no enum), and needs Node 24.12 or newer.`,
+  },
+  SIDERO_ENDPOINT_MISSING: {
+    message: () => 'No endpoint: servers must be told an address at which they reach us.',
+    next: () => 'set endpoint in sidero.config.ts, or SIDERO_CONTROLLER_MANAGER_API_ENDPOINT, to an IP address of this machine on the provisioning network.',
+  },
+  SIDERO_HOOK_FAILED: {
+    message: (d: { hook: string; plugin: string; server?: string | undefined; cause?: unknown }) =>
+      `Plugin "${d.plugin}" failed in hook "${d.hook}"${d.server ? ` for server ${d.server}` : ''}: ${messageOf(d.cause)}.`,
+    next: (d: { hook: string; plugin: string }) => `look at the log of plugin "${d.plugin}"; taking it out of sidero.config.ts takes its tap off "${d.hook}".`,
+  },
+  SIDERO_HOOK_TIMEOUT: {
+    message: (d: { hook: string; plugin: string; server?: string | undefined; timeoutMs: number }) =>
+      `Plugin "${d.plugin}" did not settle in hook "${d.hook}"${d.server ? ` for server ${d.server}` : ''} within ${d.timeoutMs} ms.`,
+    next: (d: { plugin: string }) => `see what plugin "${d.plugin}" waits for; hookTimeoutMs in sidero.config.ts sets the limit.`,
+  },
+  SIDERO_LISTEN_FAILED: {
+    message: (d: { what: string; address: string; cause?: unknown }) => `${d.what} cannot listen on ${d.address}: ${messageOf(d.cause)}.`,
+    next: (d: { what: string; address: string }) => `stop what uses ${d.address}, or give ${d.what} another port; ports below 1024 need root or CAP_NET_BIND_SERVICE.`,
+  },
+  SIDERO_OPTION_INVALID: {
+    message: (d: { plugin: string; key: string; problem: string; from: string }) =>
+      `Plugin "${d.plugin}": option "${d.key}" (from ${d.from}): ${d.problem}.`,
+    next: (d: { plugin: string; key: string; from: string }) => `correct "${d.key}" of ${d.plugin}(…) in ${d.from}; \`sidero inspect\` lists the options of each plugin.`,
+  },
+  SIDERO_ORIGINAL_LIVE: {
+    message: (d: { lease: string; holder: string }) => `The original Sidero is running on this cluster: Lease ${d.lease} is held by ${d.holder}.`,
+    next: () => 'scale its Deployment sidero-controller-manager to 0, wait 15 s, and start again.',
+  },
+  SIDERO_PLUGIN_INVALID: {
+    message: (d: { file: string; index: number; problem: string }) => `${d.file}: plugins[${d.index}] ${d.problem}.`,
+    next: () => 'write it as a call of what definePlugin returns, e.g. plugins: [agent({ autoAccept: true })].',
+  },
+  SIDERO_REGISTRY_CONFLICT: {
+    message: (d: { registry: string; name: string; first: string; second: string }) =>
+      `Plugins "${d.first}" and "${d.second}" both add "${d.name}" to ${d.registry}.`,
+    next: (d: { second: string }) => `take one of them out of sidero.config.ts, or give "${d.second}" another name for it.`,
+  },
+  SIDERO_RESOURCE_CONFLICT: {
+    message: (d: { kind: string; name: string }) => `${d.kind} ${d.name}: changed by someone else at each of our attempts.`,
+    next: (d: { kind: string; name: string }) => `nothing was lost, it is tried again; if it stays, look who writes it: kubectl get ${d.kind.toLowerCase()} ${d.name} --show-managed-fields -o yaml.`,
+  },
+  SIDERO_RESOURCE_EXISTS: {
+    message: (d: { kind: string; name: string }) => `${d.kind} ${d.name} exists already.`,
+    next: (d: { kind: string; name: string }) => `read it with kubectl get ${d.kind.toLowerCase()} ${d.name} -o yaml, and change it instead.`,
+  },
+  SIDERO_RESOURCE_FAILED: {
+    message: (d: { verb: string; kind: string; name: string; status: number; reason: string }) =>
+      `${d.verb} of ${d.kind} ${d.name} was refused by the API (${d.status}): ${d.reason}.`,
+    next: (d: { status: number }) =>
+      d.status === 403 ? 'give our ServiceAccount the right that is missing (core/manifests holds the roles).' : 'correct what the message names.',
+  },
+  SIDERO_RESOURCE_MISSING: {
+    message: (d: { kind: string; name: string }) => `${d.kind} ${d.name} does not exist.`,
+    next: (d: { kind: string }) => `see what there is: kubectl get ${d.kind.toLowerCase()}.`,
+  },
+  SIDERO_RESOURCE_UNREACHABLE: {
+    message: (d: { verb: string; kind: string; server: string; cause?: unknown }) =>
+      `${d.verb} of ${d.kind}: the Kubernetes API at ${d.server} does not answer: ${messageOf(d.cause)}.`,
+    next: (d: { server: string }) => `see that ${d.server} is up and reachable from here; we try again by ourselves.`,
+  },
+  SIDERO_SERVER_DUPLICATE: {
+    message: (d: { uuid: string; problem: string }) => `Server ${d.uuid} was refused: ${d.problem}.`,
+    next: (d: { uuid: string }) => `if it is the same machine with new parts: sidero adopt ${d.uuid}; else give each machine an SMBIOS UUID of its own in its firmware.`,
+  },
+  SIDERO_SERVER_UUID_INVALID: {
+    message: (d: { uuid: string; problem: string }) => `A machine with the SMBIOS UUID "${d.uuid}" was refused: ${d.problem}.`,
+    next: () => 'set a real, unique system UUID in the firmware of that machine (vendor tool or BMC).',
+  },
+  SIDERO_SETTING_INVALID: {
+    message: (d: { variable: string; value: string; expected: string }) => `${d.variable}="${d.value}" is not ${d.expected}.`,
+    next: (d: { variable: string }) => `correct or unset ${d.variable}; "-" and empty mean unset.`,
+  },
+});

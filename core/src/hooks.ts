@@ -1,0 +1,154 @@
+import { AsyncSeriesBailHook, AsyncSeriesWaterfallHook, SyncHook } from 'tapable';
+import type { HardwareInformation, Server, ServerBinding, ServerClass } from './resources/kinds.ts';
+
+/** CPU architecture of a machine, as the boot files are named. */
+export type Arch = 'amd64' | 'arm64';
+
+/** What a machine says of itself when it registers. */
+export interface HardwareReport {
+  /** SMBIOS system UUID, lower-case with hyphens: the Server's name. */
+  readonly uuid: string;
+  readonly hardware: HardwareInformation;
+  readonly hostname: string;
+  /** Address the report came from. */
+  readonly address: string;
+  /** Abilities the agent told us ("wipe-plan"); empty for the original's agent. */
+  readonly capabilities: readonly string[];
+}
+
+/** The Server that a report would make; `discover` taps return a changed copy. */
+export interface ServerDraft {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly spec: Server['spec'] & {};
+}
+
+/** A tap's opinion on a Server that is not accepted yet. */
+export interface Verdict {
+  readonly accepted: boolean;
+  /** One sentence for the Event. */
+  readonly reason: string;
+}
+
+/** How one disk is wiped. */
+export type WipeMethod = 'insecure' | 'zero' | 'discard' | 'nvme-sanitize' | 'nvme-format' | 'ata-secure-erase';
+
+/** What is to be wiped on a Server, and why. */
+export interface WipePlan {
+  /** Method for every disk not listed in `disks`. */
+  readonly method: WipeMethod;
+  /** Rules by serial number or WWN, for disks that differ from `method`. */
+  readonly disks: readonly { readonly serial?: string; readonly wwn?: string; readonly method: WipeMethod | 'keep'; readonly reason: string }[];
+}
+
+/** Nothing may be done to the disks now. */
+export interface Hold {
+  readonly hold: string;
+}
+
+/** Who wants a server. */
+export interface Claim {
+  readonly namespace: string;
+  readonly name: string;
+  readonly serverClass?: string;
+  readonly server?: string;
+}
+
+/** Candidates for a claim, best score first once the hook has run. */
+export interface Selection {
+  readonly claim: Claim;
+  readonly candidates: readonly { readonly server: Server; readonly score: number; readonly notes: readonly string[] }[];
+  readonly rejected: readonly { readonly server: Server; readonly plugin: string; readonly reason: string }[];
+}
+
+/** What a bound machine is told about itself; applied last to its configuration. */
+export interface MachineIdentity {
+  readonly labels: Readonly<Record<string, string>>;
+  /** Extra Talos configuration documents, YAML. */
+  readonly documents: readonly string[];
+  /** RFC 6902 patches of the machine configuration. */
+  readonly patches: readonly { readonly op: string; readonly path: string; readonly value?: unknown }[];
+}
+
+/** A machine that asks what to boot. Strings are as the machine sent them, lower-cased where case carries no meaning. */
+export interface BootRequest {
+  readonly uuid: string;
+  /** Lower-case, colon-separated; empty when it did not parse. */
+  readonly mac: string;
+  readonly arch: Arch;
+  readonly address: string;
+  /** HEAD requests and previews ask without anything being recorded or handed out. */
+  readonly peek?: boolean;
+}
+
+/** What a machine boots; the transport renders it. */
+export type BootPlan =
+  | {
+      readonly target: 'agent' | 'environment';
+      /** Folder under /env: `agent-amd64`, `default`, … */
+      readonly environment: string;
+      readonly args: readonly string[];
+      readonly reason: string;
+    }
+  | { readonly target: 'disk'; /** Name in `diskBoots`. */ readonly method: string; readonly reason: string }
+  | {
+      /** Not now: the machine asks again. `status` is what clients other than iPXE get. */
+      readonly target: 'wait';
+      readonly status: 404 | 412 | 429 | 500 | 503;
+      readonly reason: string;
+    };
+
+/** The resources a boot is decided from. */
+export interface BootFacts {
+  readonly server: Server | undefined;
+  readonly binding: ServerBinding | undefined;
+  readonly serverClass: ServerClass | undefined;
+}
+
+/** Where a machine was seen on the network. */
+export type Wire = 'dhcp' | 'tftp' | 'http' | 'ipxe' | 'agent';
+
+/** Something that happened; told after the fact. */
+export type ServerEvent =
+  | { readonly type: 'seen'; readonly wire: Wire; readonly uuid?: string; readonly mac?: string; readonly address?: string; readonly detail?: string; readonly at: Date }
+  | {
+      readonly type: 'transfer';
+      readonly wire: 'tftp' | 'http';
+      readonly file: string;
+      readonly address: string;
+      readonly sentBytes: number;
+      readonly totalBytes: number;
+      readonly state: 'running' | 'done' | 'failed';
+      readonly at: Date;
+    }
+  | { readonly type: 'discovered' | 'accepted' | 'refused' | 'wiped'; readonly uuid: string; readonly detail: string; readonly at: Date }
+  | { readonly type: 'environment'; readonly name: string; readonly file: string; readonly receivedBytes: number; readonly totalBytes: number | undefined; readonly state: 'running' | 'done' | 'failed'; readonly detail?: string; readonly at: Date };
+
+/**
+ * The seven hooks of a server's life. A value to complete is a waterfall, a yes/no is a bail, a fact is sync.
+ * In a waterfall a tap returns the new value, or `undefined` to leave it; in a bail hook `undefined` passes.
+ */
+export interface LifecycleHooks {
+  readonly discover: AsyncSeriesWaterfallHook<[draft: ServerDraft, report: HardwareReport]>;
+  readonly accept: AsyncSeriesBailHook<[server: Server], Verdict | undefined>;
+  readonly wipe: AsyncSeriesWaterfallHook<[plan: WipePlan | Hold, server: Server]>;
+  readonly allocate: AsyncSeriesWaterfallHook<[selection: Selection]>;
+  readonly bind: AsyncSeriesWaterfallHook<[identity: MachineIdentity, binding: ServerBinding, server: Server]>;
+  readonly boot: AsyncSeriesWaterfallHook<[plan: BootPlan, request: BootRequest]>;
+  readonly stream: SyncHook<[event: ServerEvent]>;
+}
+
+export type HookName = keyof LifecycleHooks;
+
+/** Fresh hooks, untapped. */
+export function createHooks(): LifecycleHooks {
+  return {
+    discover: new AsyncSeriesWaterfallHook(['draft', 'report']),
+    accept: new AsyncSeriesBailHook(['server']),
+    wipe: new AsyncSeriesWaterfallHook(['plan', 'server']),
+    allocate: new AsyncSeriesWaterfallHook(['selection']),
+    bind: new AsyncSeriesWaterfallHook(['identity', 'binding', 'server']),
+    boot: new AsyncSeriesWaterfallHook(['plan', 'request']),
+    stream: new SyncHook(['event']),
+  };
+}

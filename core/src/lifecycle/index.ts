@@ -1,0 +1,47 @@
+import type { BootPlan, BootRequest, Claim, HardwareReport, Hold, MachineIdentity, ServerEvent, Verdict, WipePlan } from '../hooks.ts';
+import type { Server, ServerBinding } from '../resources/kinds.ts';
+
+/** The right of one machine to act on its own Server, proven by the token its boot was given. */
+export interface BootPass {
+  readonly uuid: string;
+  /** The boot it was handed to; empty when boot authentication let a call without a token through. */
+  readonly bootId: string;
+  /** False when `bootAuth` is `report` or `off` and no valid token was shown. */
+  readonly proven: boolean;
+}
+
+/** What a machine is told after it has registered. */
+export interface Registration {
+  readonly server: Server;
+  readonly created: boolean;
+}
+
+/** The stages of a server's life; the only code that calls hooks. Transports call them, taps never do. */
+export interface Lifecycle {
+  /**
+   * Checks who calls: `token` as it came in gRPC metadata, for the Server `uuid`.
+   * @throws SIDERO_BOOT_TOKEN_INVALID
+   */
+  admit(claim: { readonly uuid: string; readonly token: string | undefined; readonly address: string }): Promise<BootPass>;
+  /** A fresh token for the same boot, before the old one ends. Undefined when the pass is not proven. */
+  renew(pass: BootPass): string | undefined;
+  /**
+   * Registers a machine: creates its Server, or refreshes the hardware of the one there is, then runs `accept`.
+   * @throws SIDERO_SERVER_UUID_INVALID, SIDERO_SERVER_DUPLICATE
+   */
+  discover(report: HardwareReport, pass: BootPass): Promise<Registration>;
+  accept(server: Server): Promise<Verdict>;
+  /** What the machine may wipe now, or why nothing. */
+  wipe(server: Server): Promise<WipePlan | Hold>;
+  /** The machine was handed a wipe; only its boot may report it done. */
+  wipeHanded(pass: BootPass): Promise<void>;
+  /** @throws SIDERO_WIPE_NOT_HANDED */
+  wiped(pass: BootPass): Promise<void>;
+  /** The machine is alive and wiping: moves the transition time of `PowerCycle`. */
+  wiping(pass: BootPass): Promise<void>;
+  allocate(claim: Claim): Promise<ServerBinding>;
+  bind(binding: ServerBinding): Promise<MachineIdentity>;
+  /** What a machine boots. Hands an agent token out, and records to whom, unless the request only peeks. */
+  boot(request: BootRequest): Promise<BootPlan>;
+  stream(event: ServerEvent): void;
+}

@@ -1,0 +1,16 @@
+import type { Kind, KubeObject, Ref } from '../resources/kinds.ts';
+
+/** A loop over the objects of one kind. Runs on the leader only, never twice for one object at a time. */
+export interface Controller<T extends KubeObject> {
+  readonly name: string;
+  readonly kind: Kind<T>;
+  /** Other kinds whose changes make objects of `kind` due. */
+  readonly also?: readonly { readonly kind: Kind<KubeObject>; refs(changed: KubeObject): readonly Ref[] }[];
+  /** Objects that are worked on at once. Default 10. */
+  readonly concurrency?: number;
+  /**
+   * Looks at what is (also at whether it still is), does one step, may be called again at any time.
+   * A throw means: again, after a back-off of 5 ms doubling up to 1000 s.
+   */
+  reconcile(ref: Ref, signal: AbortSignal): Promise<{ readonly requeueAfterMs: number } | undefined>;
+}

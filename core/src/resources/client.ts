@@ -1,0 +1,36 @@
+import type { Kind, KubeObject, Ref } from './kinds.ts';
+
+/** Which objects `list` and `watch` give. */
+export interface Filter {
+  readonly namespace?: string;
+  /** Label selector in Kubernetes' own notation. */
+  readonly labels?: string;
+}
+
+/** Something that happened to an object; `old` is what the cache held before. */
+export type Change<T extends KubeObject> = { readonly type: 'added' | 'changed' | 'removed'; readonly object: T; readonly old?: T };
+
+/** The one way to the Kubernetes API. Reads come from a cache that is kept by watching, once the kind is watched. */
+export interface ResourceClient {
+  /** Absent is a value, not an error. `live` asks the API itself. */
+  get<T extends KubeObject>(kind: Kind<T>, ref: Ref, options?: { readonly live?: boolean }): Promise<T | undefined>;
+  list<T extends KubeObject>(kind: Kind<T>, filter?: Filter, options?: { readonly live?: boolean }): Promise<readonly T[]>;
+  /** Objects whose index `name` (added with `index`) holds `key`; from the cache. */
+  find<T extends KubeObject>(kind: Kind<T>, name: string, key: string): Promise<readonly T[]>;
+  /** Declares an index over the cache; before start. */
+  index<T extends KubeObject>(kind: Kind<T>, name: string, keys: (object: T) => readonly string[]): void;
+  /** @throws SIDERO_RESOURCE_EXISTS */
+  create<T extends KubeObject>(kind: Kind<T>, object: T): Promise<T>;
+  /**
+   * Reads live, edits a copy, patches the difference (metadata and spec apart from status) under its resourceVersion, and
+   * looks again on conflict, up to 5 times. Nothing is written when nothing changed. The edit returns `false` to abandon. The only way to write.
+   * @throws SIDERO_RESOURCE_CONFLICT, SIDERO_RESOURCE_MISSING
+   */
+  change<T extends KubeObject>(kind: Kind<T>, ref: Ref, edit: (draft: T) => void | false): Promise<T>;
+  /** Absent is no error. */
+  remove(kind: Kind<KubeObject>, ref: Ref): Promise<void>;
+  /** Calls `onChange` for every object there is, then for every change, until `signal` aborts. Survives 410, dropped sockets, an API that is away, and a kind that does not exist yet. */
+  watch<T extends KubeObject>(kind: Kind<T>, onChange: (change: Change<T>) => void, signal: AbortSignal): Promise<void>;
+  /** Writes an Event about the object; the same one again within 10 min raises its count instead. Never throws. */
+  record(about: KubeObject, event: { readonly type: 'Normal' | 'Warning'; readonly reason: string; readonly message: string; readonly component?: string }): Promise<void>;
+}

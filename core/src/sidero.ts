@@ -1,0 +1,74 @@
+import type { ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
+import type { KubeConfig } from '@kubernetes/client-node';
+import type { Middleware } from 'koa';
+import type { LifecycleHooks } from './hooks.ts';
+import type { Lifecycle } from './lifecycle/index.ts';
+import type { Logger } from './log.ts';
+import type { Metrics } from './metrics.ts';
+import type { Controller } from './reconcile/controller.ts';
+import type { BootFile, Command, DiskBoot, PowerDriver, Service } from './registries.ts';
+import type { Registry } from './registry.ts';
+import type { ResourceClient } from './resources/client.ts';
+import type { CustomResource } from './resources/custom-resource.ts';
+import type { KubeObject } from './resources/kinds.ts';
+import type { Variables } from './settings.ts';
+
+/** What the whole installation is told once; plugins read it, never change it. */
+export interface Site {
+  /** Host or IP at which servers reach us, without brackets. */
+  readonly endpoint: string;
+  /** Port that servers are told; the one bound may differ behind a Service. Default 8081. */
+  readonly apiPort: number;
+  /** `host:port` of the two above, with brackets around an IPv6 address. */
+  readonly authority: string;
+  /** Where everything is kept that must outlive the process and has no place in the API. */
+  readonly dataDir: string;
+  /** Whether machines must show the token they were booted with: `require` (default), `report`, `off`. */
+  readonly bootAuth: 'require' | 'report' | 'off';
+}
+
+/** What a plugin that provides an API server gets to work with. */
+export interface ClusterContext {
+  readonly dataDir: string;
+  /** Everything plugins added to `customResources`. */
+  readonly customResources: readonly CustomResource[];
+  readonly signal: AbortSignal;
+}
+
+/** An HTTP route on the one port. GET routes also answer HEAD. */
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'PATCH';
+  /** As @koa/router takes it: `/env/:name/:file`. */
+  readonly path: string;
+  readonly handler: Middleware;
+}
+
+/** The object every plugin is set up with. */
+export interface Sidero {
+  /** Decide or complete: tap these. */
+  readonly hooks: LifecycleHooks;
+  /** Transports call these; each runs its stage and its hook. */
+  readonly lifecycle: Lifecycle;
+  readonly resources: ResourceClient;
+  readonly controllers: { add<T extends KubeObject>(controller: Controller<T>): void };
+  readonly http: { route(method: Route['method'], path: string, handler: Middleware): void };
+  readonly grpc: { add(service: ServiceDefinition, handlers: UntypedServiceImplementation): void };
+  /** Served over TFTP and HTTP. */
+  readonly files: Registry<BootFile>;
+  readonly powerDrivers: Registry<PowerDriver>;
+  readonly diskBoots: Registry<DiskBoot>;
+  /** Anything that runs. */
+  readonly services: Registry<Service>;
+  /** Subcommands of `sidero`. */
+  readonly commands: Registry<Command>;
+  /** Kinds of ours, with their conversion and validation. */
+  readonly customResources: Registry<CustomResource>;
+  /** A plugin that brings an API server, used when no cluster was given. */
+  readonly cluster: { provide(connect: (context: ClusterContext) => Promise<KubeConfig>): void };
+  readonly site: Site;
+  /** The environment, with the command line's flags laid over it. Read options through `definePlugin`'s `settings` instead. */
+  readonly variables: Variables;
+  /** Already bound to `{ plugin }`. */
+  readonly log: Logger;
+  readonly metrics: Metrics;
+}
