@@ -1,0 +1,308 @@
+import 'reflect-metadata';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { KubeConfig } from '@kubernetes/client-node';
+import * as x509 from '@peculiar/x509';
+import { Agent, fetch } from 'undici';
+import { ensureKubernetesParts, type KubernetesParts } from './kubernetes-parts.ts';
+
+export { ensureKubernetesParts, KUBERNETES_VERSION, testCache } from './kubernetes-parts.ts';
+
+const READY_TIMEOUT_MS = 90_000;
+const SETPRIV = '/usr/bin/setpriv';
+const SIGNING = { name: 'ECDSA', hash: 'SHA-256', namedCurve: 'P-256' };
+
+/** Result of one kubectl call. */
+export interface KubectlResult {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly code: number;
+}
+
+/** A real kube-apiserver on a real etcd, on loopback, with temporary data. */
+export interface RealKubeApi {
+  readonly url: string;
+  /** PEM of the CA that signed its certificate. */
+  readonly ca: string;
+  /** cluster-admin by bearer token; `kubeConfig` has the same rights by client certificate. */
+  readonly token: string;
+  readonly kubeConfig: KubeConfig;
+  readonly kubeconfigPath: string;
+  /** Runs kubectl against it; never rejects for an exit code. */
+  kubectl(args: readonly string[], input?: string): Promise<KubectlResult>;
+  /** kill -9 of the API server; etcd stays. */
+  kill(): Promise<void>;
+  /** Starts the API server again on the same port and waits until it is ready. */
+  restart(): Promise<void>;
+  /** SIGSTOP: connections stay open and silent. `resume` ends it. */
+  pause(): void;
+  resume(): void;
+  /** Compacts etcd up to now, so that older resource versions are gone (410). */
+  compact(): Promise<void>;
+  close(): Promise<void>;
+}
+
+interface Layout {
+  readonly folder: string;
+  readonly parts: KubernetesParts;
+  readonly etcdPort: number;
+  readonly peerPort: number;
+  readonly port: number;
+}
+
+interface Credentials {
+  readonly ca: string;
+  readonly clientCert: string;
+  readonly clientKey: string;
+  readonly token: string;
+}
+
+/** Starts etcd and kube-apiserver; ready in about 5 s. `close` ends both and removes their data. */
+export async function startKubeApiServer(): Promise<RealKubeApi> {
+  const parts = await ensureKubernetesParts();
+  const [etcdPort, peerPort, port] = await freePorts();
+  const layout: Layout = { folder: await mkdtemp(join(tmpdir(), 'sidero-kube-')), parts, etcdPort, peerPort, port };
+  const credentials = await writeCredentials(layout.folder);
+  const etcd = await startEtcd(layout);
+  let server = await startServer(layout, credentials);
+  const kubeConfig = kubeConfigOf(layout, credentials);
+  const kubeconfigPath = join(layout.folder, 'kubeconfig');
+  await writeFile(kubeconfigPath, kubeConfig.exportConfig(), { mode: 0o600 });
+  return {
+    url: `https://127.0.0.1:${port}`,
+    ca: credentials.ca,
+    token: credentials.token,
+    kubeConfig,
+    kubeconfigPath,
+    kubectl: (args, input) => kubectl(layout, args, input),
+    kill: () => server.kill(),
+    restart: async () => {
+      await server.kill();
+      server = await startServer(layout, credentials);
+    },
+    pause: () => server.signal('SIGSTOP'),
+    resume: () => server.signal('SIGCONT'),
+    compact: () => compact(etcdPort),
+    close: async () => {
+      await Promise.all([server.kill(), etcd.kill()]);
+      await rm(layout.folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Ports nobody listens on at this moment. They are all held until the last one is known, so they differ. */
+async function freePorts(): Promise<[number, number, number]> {
+  const servers = await Promise.all(
+    [0, 0, 0].map(async () => {
+      const server = createServer();
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports as [number, number, number];
+}
+
+async function issue(name: { subject: string; issuer: x509.X509Certificate; signingKey: CryptoKey; extensions: x509.Extension[] }) {
+  const keys = await crypto.subtle.generateKey(SIGNING, true, ['sign', 'verify']);
+  const certificate = await x509.X509CertificateGenerator.create({
+    serialNumber: randomBytes(8).toString('hex').replace(/^./, '1'),
+    subject: name.subject,
+    issuer: name.issuer.subject,
+    publicKey: keys.publicKey,
+    signingKey: name.signingKey,
+    signingAlgorithm: SIGNING,
+    ...validity(),
+    extensions: [new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true), ...name.extensions],
+  });
+  return {
+    certificate: certificate.toString('pem'),
+    key: x509.PemConverter.encode(await crypto.subtle.exportKey('pkcs8', keys.privateKey), 'PRIVATE KEY'),
+  };
+}
+
+function validity() {
+  return { notBefore: new Date(Date.now() - 3_600_000), notAfter: new Date(Date.now() + 86_400_000) };
+}
+
+async function writeCredentials(folder: string): Promise<Credentials> {
+  const keys = await crypto.subtle.generateKey(SIGNING, true, ['sign', 'verify']);
+  const ca = await x509.X509CertificateGenerator.createSelfSigned({
+    serialNumber: '01',
+    name: 'CN=sidero-test-ca',
+    keys,
+    signingAlgorithm: SIGNING,
+    ...validity(),
+    extensions: [new x509.BasicConstraintsExtension(true, undefined, true), new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign, true)],
+  });
+  const issuer = { issuer: ca, signingKey: keys.privateKey };
+  const serverNames = new x509.SubjectAlternativeNameExtension([
+    { type: 'ip', value: '127.0.0.1' },
+    { type: 'dns', value: 'localhost' },
+  ]);
+  const serving = await issue({
+    ...issuer,
+    subject: 'CN=kube-apiserver',
+    extensions: [serverNames, new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth])],
+  });
+  const client = await issue({
+    ...issuer,
+    subject: 'CN=sidero-test,O=system:masters',
+    extensions: [new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.clientAuth])],
+  });
+  const token = randomBytes(16).toString('hex');
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const files = {
+    'ca.crt': ca.toString('pem'),
+    'serving.crt': serving.certificate,
+    'serving.key': serving.key,
+    'service-account.key': privateKey.export({ type: 'sec1', format: 'pem' }).toString(),
+    'tokens.csv': `${token},sidero-test,1,"system:masters"\n`,
+  };
+  await Promise.all(Object.entries(files).map(([name, text]) => writeFile(join(folder, name), text, { mode: 0o600 })));
+  return { ca: files['ca.crt'], clientCert: client.certificate, clientKey: client.key, token };
+}
+
+function kubeConfigOf({ port }: Layout, { ca, clientCert, clientKey }: Credentials): KubeConfig {
+  const config = new KubeConfig();
+  const base64 = (text: string) => Buffer.from(text).toString('base64');
+  config.loadFromClusterAndUser(
+    { name: 'sidero-test', server: `https://127.0.0.1:${port}`, caData: base64(ca), skipTLSVerify: false },
+    { name: 'sidero-test', certData: base64(clientCert), keyData: base64(clientKey) },
+  );
+  return config;
+}
+
+interface Program {
+  /** Its exit code once it ended, with the last of what it said. */
+  ended(): string | undefined;
+  signal(name: NodeJS.Signals): void;
+  /** kill -9, and waits until it is gone. */
+  kill(): Promise<void>;
+}
+
+// A test process that is killed takes its children with it where the kernel offers that.
+function run(command: string, args: readonly string[]): Program {
+  const [file, all] = existsSync(SETPRIV) ? [SETPRIV, ['--pdeathsig', 'KILL', '--', command, ...args]] : [command, [...args]];
+  const child: ChildProcess = spawn(file, all, { stdio: ['ignore', 'ignore', 'pipe'] });
+  let said = '';
+  child.stderr?.on('data', (chunk: Buffer) => {
+    said = (said + chunk.toString()).slice(-4000);
+  });
+  let end: string | undefined;
+  const gone = new Promise<void>((resolve) => {
+    const note = (how: string) => {
+      end ??= `${command} ended (${how}):\n${said}`;
+      resolve();
+    };
+    child.once('error', (error) => note(error.message));
+    child.once('exit', (code, signal) => note(String(code ?? signal)));
+  });
+  return {
+    ended: () => end,
+    signal: (name) => void child.kill(name),
+    kill: () => {
+      child.kill('SIGKILL');
+      return gone;
+    },
+  };
+}
+
+async function untilReady(program: Program, what: string, isReady: () => Promise<boolean>): Promise<Program> {
+  const deadline = Date.now() + READY_TIMEOUT_MS;
+  while (Date.now() < deadline) {
+    const end = program.ended();
+    if (end) throw new Error(end);
+    if (await isReady().catch(() => false)) return program;
+    await delay(50);
+  }
+  await program.kill();
+  throw new Error(`${what} was not ready within ${READY_TIMEOUT_MS} ms: ${program.ended()}`);
+}
+
+function startEtcd({ folder, parts, etcdPort, peerPort }: Layout): Promise<Program> {
+  const client = `http://127.0.0.1:${etcdPort}`;
+  const peer = `http://127.0.0.1:${peerPort}`;
+  const flags = {
+    name: 'test',
+    'data-dir': join(folder, 'etcd'),
+    'listen-client-urls': client,
+    'advertise-client-urls': client,
+    'listen-peer-urls': peer,
+    'initial-advertise-peer-urls': peer,
+    'initial-cluster': `test=${peer}`,
+    'log-level': 'error',
+  };
+  const args = [...Object.entries(flags).map(([name, value]) => `--${name}=${value}`), '--unsafe-no-fsync'];
+  return untilReady(run(parts.etcd, args), 'etcd', async () => (await fetch(`${client}/health`)).ok);
+}
+
+async function startServer({ folder, parts, etcdPort, port }: Layout, { ca, token }: Credentials): Promise<Program> {
+  const flags = {
+    'etcd-servers': `http://127.0.0.1:${etcdPort}`,
+    'bind-address': '127.0.0.1',
+    'advertise-address': '127.0.0.1',
+    'secure-port': port,
+    'tls-cert-file': join(folder, 'serving.crt'),
+    'tls-private-key-file': join(folder, 'serving.key'),
+    'client-ca-file': join(folder, 'ca.crt'),
+    'token-auth-file': join(folder, 'tokens.csv'),
+    'service-account-issuer': 'https://sidero-test',
+    'service-account-key-file': join(folder, 'service-account.key'),
+    'service-account-signing-key-file': join(folder, 'service-account.key'),
+    'service-cluster-ip-range': '10.0.0.0/24',
+    'authorization-mode': 'RBAC',
+    'endpoint-reconciler-type': 'none',
+    'disable-admission-plugins': 'ServiceAccount',
+    'allow-privileged': true,
+    'shutdown-delay-duration': '0s',
+  };
+  const program = run(
+    parts.apiServer,
+    Object.entries(flags).map(([name, value]) => `--${name}=${value}`),
+  );
+  const agent = new Agent({ connect: { ca } });
+  try {
+    const headers = { authorization: `Bearer ${token}` };
+    return await untilReady(
+      program,
+      'kube-apiserver',
+      async () => (await fetch(`https://127.0.0.1:${port}/readyz`, { dispatcher: agent, headers })).ok,
+    );
+  } finally {
+    await agent.close();
+  }
+}
+
+async function compact(etcdPort: number): Promise<void> {
+  const call = async (path: string, body: object) => {
+    const answer = await fetch(`http://127.0.0.1:${etcdPort}/v3/${path}`, { method: 'POST', body: JSON.stringify(body) });
+    if (!answer.ok) throw new Error(`etcd ${path}: ${answer.status} ${await answer.text()}`);
+    return (await answer.json()) as { header: { revision: string } };
+  };
+  const { header } = await call('kv/range', { key: Buffer.from('\0').toString('base64'), limit: 1 });
+  await call('kv/compaction', { revision: header.revision, physical: true });
+}
+
+function kubectl({ folder, parts }: Layout, args: readonly string[], input = ''): Promise<KubectlResult> {
+  return new Promise((resolve, reject) => {
+    const env = { ...process.env, KUBECONFIG: join(folder, 'kubeconfig'), HOME: folder };
+    const child = spawn(parts.kubectl, [...args], { env, stdio: 'pipe' });
+    const said = { stdout: '', stderr: '' };
+    for (const stream of ['stdout', 'stderr'] as const) {
+      child[stream].setEncoding('utf8').on('data', (text: string) => {
+        said[stream] += text;
+      });
+    }
+    child.stdin.on('error', () => {}).end(input);
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ ...said, code: code ?? -1 }));
+  });
+}
