@@ -6,8 +6,8 @@ export interface ErrorEntry<D> {
   next(details: D): string;
 }
 
-// The details of an entry, as its own `message` declares them.
-type Details<E> = E extends ErrorEntry<infer D> ? D : never;
+// The details of an entry: all that its `message` or its `next` asks for.
+type Details<E> = E extends { message(details: infer M): string; next(details: infer N): string } ? M & N : never;
 
 /**
  * An error an operator can act on: `code` for machines, the message names thing and cause, `next` says what to do.
@@ -19,7 +19,15 @@ export class SideroError extends Error {
   readonly details: Readonly<Record<string, unknown>>;
 
   constructor(given: { code: string; message: string; next: string; details: Record<string, unknown>; cause?: unknown }) {
-    super(given.message, given.cause === undefined ? undefined : { cause: given.cause });
+    super(given.message, given.cause === undefined ? undefined : { cause: given.cause   SIDERO_STAGE_IN_TAP: {
+    message: (d: { tap: string; stage: string }) => `The tap of ${d.tap} calls lifecycle.${d.stage}.`,
+    next: () => 'return a value from the tap instead; only transports (HTTP, gRPC, controllers) call a stage.',
+  },
+  SIDERO_WIPE_NOT_HANDED: {
+    message: (d: { uuid: string; why: string }) => `Server ${d.uuid} was reported wiped and is not marked clean: ${d.why}.`,
+    next: (d: { uuid: string }) => `let the machine network-boot again; see who talks for it: kubectl describe server ${d.uuid}.`,
+  },
+});
     this.name = 'SideroError';
     this.code = given.code;
     this.next = given.next;
@@ -36,13 +44,29 @@ export class SideroError extends Error {
  * Makes the thrower of a package's error table. Codes start with `SIDERO_` and are unique over all packages:
  * core's table is below, a plugin has its own `errors.ts`; a test compares both with the README.
  *
- * @example throw failure('SIDERO_CONFIG_MISSING', { directory });
+ * @example throw failure('SIDERO_CONFIG_MISSING', { directory   SIDERO_STAGE_IN_TAP: {
+    message: (d: { tap: string; stage: string }) => `The tap of ${d.tap} calls lifecycle.${d.stage}.`,
+    next: () => 'return a value from the tap instead; only transports (HTTP, gRPC, controllers) call a stage.',
+  },
+  SIDERO_WIPE_NOT_HANDED: {
+    message: (d: { uuid: string; why: string }) => `Server ${d.uuid} was reported wiped and is not marked clean: ${d.why}.`,
+    next: (d: { uuid: string }) => `let the machine network-boot again; see who talks for it: kubectl describe server ${d.uuid}.`,
+  },
+});
  */
 export function defineErrors<T extends Record<`SIDERO_${string}`, ErrorEntry<never>>>(table: T) {
   const failure = <C extends keyof T & string>(code: C, details: Details<T[C]> & { cause?: unknown }): SideroError => {
     const entry = table[code] as unknown as ErrorEntry<unknown>;
     const { cause, ...rest } = details as Record<string, unknown>;
-    return new SideroError({ code, message: entry.message(details), next: entry.next(details), details: rest, cause });
+    return new SideroError({ code, message: entry.message(details), next: entry.next(details), details: rest, cause   SIDERO_STAGE_IN_TAP: {
+    message: (d: { tap: string; stage: string }) => `The tap of ${d.tap} calls lifecycle.${d.stage}.`,
+    next: () => 'return a value from the tap instead; only transports (HTTP, gRPC, controllers) call a stage.',
+  },
+  SIDERO_WIPE_NOT_HANDED: {
+    message: (d: { uuid: string; why: string }) => `Server ${d.uuid} was reported wiped and is not marked clean: ${d.why}.`,
+    next: (d: { uuid: string }) => `let the machine network-boot again; see who talks for it: kubectl describe server ${d.uuid}.`,
+  },
+});
   };
   failure.table = table;
   return failure;
@@ -60,6 +84,10 @@ export function hasCode(thrown: unknown, code: string): thrown is SideroError {
 
 /** Core's error table; alphabetical. */
 export const failure = defineErrors({
+  SIDERO_ALLOCATE_NONE: {
+    message: (d: { claim: string; why: string }) => `No server for MetalMachine ${d.claim}: ${d.why}.`,
+    next: () => 'see kubectl get serverclasses and kubectl get servers: a server must be accepted, clean, free and not cordoned.',
+  },
   SIDERO_BOOT_TOKEN_INVALID: {
     message: (d: { uuid: string; address: string; why: string }) =>
       `Server ${d.uuid}: a call from ${d.address} was refused: ${d.why}.`,
@@ -151,5 +179,13 @@ export const failure = defineErrors({
   SIDERO_SETTING_INVALID: {
     message: (d: { variable: string; value: string; expected: string }) => `${d.variable}="${d.value}" is not ${d.expected}.`,
     next: (d: { variable: string }) => `correct or unset ${d.variable}; "-" and empty mean unset.`,
+  },
+  SIDERO_STAGE_IN_TAP: {
+    message: (d: { tap: string; stage: string }) => `The tap of ${d.tap} calls lifecycle.${d.stage}.`,
+    next: () => 'return a value from the tap instead; only transports (HTTP, gRPC, controllers) call a stage.',
+  },
+  SIDERO_WIPE_NOT_HANDED: {
+    message: (d: { uuid: string; why: string }) => `Server ${d.uuid} was reported wiped and is not marked clean: ${d.why}.`,
+    next: (d: { uuid: string }) => `let the machine network-boot again; see who talks for it: kubectl describe server ${d.uuid}.`,
   },
 });
