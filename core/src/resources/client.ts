@@ -32,5 +32,8 @@ export interface ResourceClient {
   /** Calls `onChange` for every object there is, then for every change, until `signal` aborts. Survives 410, dropped sockets, an API that is away, and a kind that does not exist yet. */
   watch<T extends KubeObject>(kind: Kind<T>, onChange: (change: Change<T>) => void, signal: AbortSignal): Promise<void>;
   /** Writes an Event about the object; the same one again within 10 min raises its count instead. Never throws. */
-  record(about: KubeObject, event: { readonly type: 'Normal' | 'Warning'; readonly reason: string; readonly message: string; readonly component?: string }): Promise<void>;
+  record(
+    about: KubeObject,
+    event: { readonly type: 'Normal' | 'Warning'; readonly reason: string; readonly message: string; readonly component?: string },
+  ): Promise<void>;
 }

@@ -4,18 +4,35 @@ import type { KubeObject } from './kinds.ts';
 export interface CustomResourceDefinition {
   readonly apiVersion: 'apiextensions.k8s.io/v1';
   readonly kind: 'CustomResourceDefinition';
-  readonly metadata: { readonly name: string; readonly labels?: Readonly<Record<string, string>>; readonly annotations?: Readonly<Record<string, string>> };
+  readonly metadata: {
+    readonly name: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
   readonly spec: {
     readonly group: string;
     readonly scope: 'Cluster' | 'Namespaced';
-    readonly names: { readonly kind: string; readonly listKind: string; readonly plural: string; readonly singular: string; readonly categories?: readonly string[] };
+    readonly names: {
+      readonly kind: string;
+      readonly listKind: string;
+      readonly plural: string;
+      readonly singular: string;
+      readonly categories?: readonly string[];
+    };
     readonly versions: readonly {
       readonly name: string;
       readonly served: boolean;
       readonly storage: boolean;
       readonly schema: { readonly openAPIV3Schema: Readonly<Record<string, unknown>> };
       readonly subresources?: { readonly status?: object };
-      readonly additionalPrinterColumns?: readonly { readonly name: string; readonly type: string; readonly jsonPath: string; readonly priority?: number; readonly description?: string; readonly format?: string }[];
+      readonly additionalPrinterColumns?: readonly {
+        readonly name: string;
+        readonly type: string;
+        readonly jsonPath: string;
+        readonly priority?: number;
+        readonly description?: string;
+        readonly format?: string;
+      }[];
     }[];
     readonly [more: string]: unknown;
   };

@@ -41,8 +41,18 @@ export interface Ref {
 }
 
 export const ServerKind: Kind<Server> = { apiVersion: 'metal.sidero.dev/v1alpha2', kind: 'Server', plural: 'servers', namespaced: false };
-export const ServerClassKind: Kind<ServerClass> = { apiVersion: 'metal.sidero.dev/v1alpha2', kind: 'ServerClass', plural: 'serverclasses', namespaced: false };
-export const EnvironmentKind: Kind<Environment> = { apiVersion: 'metal.sidero.dev/v1alpha2', kind: 'Environment', plural: 'environments', namespaced: false };
+export const ServerClassKind: Kind<ServerClass> = {
+  apiVersion: 'metal.sidero.dev/v1alpha2',
+  kind: 'ServerClass',
+  plural: 'serverclasses',
+  namespaced: false,
+};
+export const EnvironmentKind: Kind<Environment> = {
+  apiVersion: 'metal.sidero.dev/v1alpha2',
+  kind: 'Environment',
+  plural: 'environments',
+  namespaced: false,
+};
 export const ServerBindingKind: Kind<ServerBinding> = {
   apiVersion: 'infrastructure.cluster.x-k8s.io/v1alpha3',
   kind: 'ServerBinding',
