@@ -1,0 +1,43 @@
+import { defineErrors, messageOf } from '@sidero/core';
+
+/** The error table of the test kit; alphabetical. */
+export const failure = defineErrors({
+  SIDERO_DEMO_LATE: {
+    message: (d: { accepted: number; servers: number; seconds: number; missing: string }) =>
+      `${d.accepted} of ${d.servers} machines were accepted within ${d.seconds} s; missing: ${d.missing}`,
+    next: () => 'the lines above say what each machine waited for; the log of the management plane is named there too.',
+  },
+  SIDERO_DEMO_MACHINES_MISSING: {
+    message: (d: { problem: string }) => `QEMU machines cannot be started here: ${d.problem}.`,
+    next: (d: { problem: string; fix: string }) => `${d.fix}, or run the demo with --machines simulated.`,
+  },
+  SIDERO_DEMO_OPTION_INVALID: {
+    message: (d: { option: string; problem: string }) => `${d.option} ${d.problem}.`,
+    next: () => 'npm run demo -- --help lists the options.',
+  },
+  SIDERO_MACHINE_AGENT_FAILED: {
+    message: (d: { machine: string; call: string; cause?: unknown }) => `Machine ${d.machine}: the agent's ${d.call} failed: ${messageOf(d.cause)}.`,
+    next: () => 'look for the refusal in the log of plugin "agent".',
+  },
+  SIDERO_MACHINE_BOOT_FAILED: {
+    message: (d: { machine: string; problem: string }) => `Machine ${d.machine} did not network-boot: ${d.problem}.`,
+    next: () => 'look at the log of plugin "boot-ipxe" for requests from the address of the machine.',
+  },
+  SIDERO_MACHINE_DHCP_TIMEOUT: {
+    message: (d: { machine: string; port: number; attempts: number }) =>
+      `Machine ${d.machine}: no usable DHCP answer from port ${d.port} to ${d.attempts} requests.`,
+    next: (d: { port: number }) => `see that the DHCP service listens on UDP ${d.port}, and that it serves the architecture of this machine.`,
+  },
+  SIDERO_MACHINE_HTTP_FAILED: {
+    message: (d: { machine: string; url: string; problem: string }) => `Machine ${d.machine}: GET ${d.url}: ${d.problem}.`,
+    next: () => 'fetch the same URL with curl; the log of the management plane names the cause.',
+  },
+  SIDERO_MACHINE_IPXE_FAILED: {
+    message: (d: { problem: string }) => `The iPXE script ended without booting anything: ${d.problem}.`,
+    next: () => 'the console of the machine (machine.console) shows the last command.',
+  },
+  SIDERO_MACHINE_TFTP_FAILED: {
+    message: (d: { machine: string; file: string; problem: string }) => `Machine ${d.machine}: TFTP of ${d.file}: ${d.problem}.`,
+    next: () => 'fetch the same file with a TFTP client; `sidero inspect` lists the files that are served.',
+  },
+});
