@@ -19,15 +19,7 @@ export class SideroError extends Error {
   readonly details: Readonly<Record<string, unknown>>;
 
   constructor(given: { code: string; message: string; next: string; details: Record<string, unknown>; cause?: unknown }) {
-    super(given.message, given.cause === undefined ? undefined : { cause: given.cause   SIDERO_STAGE_IN_TAP: {
-    message: (d: { tap: string; stage: string }) => `The tap of ${d.tap} calls lifecycle.${d.stage}.`,
-    next: () => 'return a value from the tap instead; only transports (HTTP, gRPC, controllers) call a stage.',
-  },
-  SIDERO_WIPE_NOT_HANDED: {
-    message: (d: { uuid: string; why: string }) => `Server ${d.uuid} was reported wiped and is not marked clean: ${d.why}.`,
-    next: (d: { uuid: string }) => `let the machine network-boot again; see who talks for it: kubectl describe server ${d.uuid}.`,
-  },
-});
+    super(given.message, given.cause === undefined ? undefined : { cause: given.cause });
     this.name = 'SideroError';
     this.code = given.code;
     this.next = given.next;
