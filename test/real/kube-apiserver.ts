@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes, type webcrypto } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -110,7 +110,7 @@ async function freePorts(): Promise<[number, number, number]> {
   return ports as [number, number, number];
 }
 
-async function issue(name: { subject: string; issuer: x509.X509Certificate; signingKey: CryptoKey; extensions: x509.Extension[] }) {
+async function issue(name: { subject: string; issuer: x509.X509Certificate; signingKey: webcrypto.CryptoKey; extensions: x509.Extension[] }) {
   const keys = await crypto.subtle.generateKey(SIGNING, true, ['sign', 'verify']);
   const certificate = await x509.X509CertificateGenerator.create({
     serialNumber: randomBytes(8).toString('hex').replace(/^./, '1'),
