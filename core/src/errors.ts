@@ -36,29 +36,13 @@ export class SideroError extends Error {
  * Makes the thrower of a package's error table. Codes start with `SIDERO_` and are unique over all packages:
  * core's table is below, a plugin has its own `errors.ts`; a test compares both with the README.
  *
- * @example throw failure('SIDERO_CONFIG_MISSING', { directory   SIDERO_STAGE_IN_TAP: {
-    message: (d: { tap: string; stage: string }) => `The tap of ${d.tap} calls lifecycle.${d.stage}.`,
-    next: () => 'return a value from the tap instead; only transports (HTTP, gRPC, controllers) call a stage.',
-  },
-  SIDERO_WIPE_NOT_HANDED: {
-    message: (d: { uuid: string; why: string }) => `Server ${d.uuid} was reported wiped and is not marked clean: ${d.why}.`,
-    next: (d: { uuid: string }) => `let the machine network-boot again; see who talks for it: kubectl describe server ${d.uuid}.`,
-  },
-});
+ * @example throw failure('SIDERO_CONFIG_MISSING', { directory });
  */
 export function defineErrors<T extends Record<`SIDERO_${string}`, ErrorEntry<never>>>(table: T) {
   const failure = <C extends keyof T & string>(code: C, details: Details<T[C]> & { cause?: unknown }): SideroError => {
     const entry = table[code] as unknown as ErrorEntry<unknown>;
     const { cause, ...rest } = details as Record<string, unknown>;
-    return new SideroError({ code, message: entry.message(details), next: entry.next(details), details: rest, cause   SIDERO_STAGE_IN_TAP: {
-    message: (d: { tap: string; stage: string }) => `The tap of ${d.tap} calls lifecycle.${d.stage}.`,
-    next: () => 'return a value from the tap instead; only transports (HTTP, gRPC, controllers) call a stage.',
-  },
-  SIDERO_WIPE_NOT_HANDED: {
-    message: (d: { uuid: string; why: string }) => `Server ${d.uuid} was reported wiped and is not marked clean: ${d.why}.`,
-    next: (d: { uuid: string }) => `let the machine network-boot again; see who talks for it: kubectl describe server ${d.uuid}.`,
-  },
-});
+    return new SideroError({ code, message: entry.message(details), next: entry.next(details), details: rest, cause });
   };
   failure.table = table;
   return failure;
