@@ -6,6 +6,8 @@ export interface Controller<T extends KubeObject> {
   readonly kind: Kind<T>;
   /** Other kinds whose changes make objects of `kind` due. */
   readonly also?: readonly { readonly kind: Kind<KubeObject>; refs(changed: KubeObject): readonly Ref[] }[];
+  /** Objects that are due at every start although they may not exist: what the controller itself creates. */
+  readonly always?: readonly Ref[];
   /** Objects that are worked on at once. Default 10. */
   readonly concurrency?: number;
   /**
