@@ -58,6 +58,12 @@ export function hasCode(thrown: unknown, code: string): thrown is SideroError {
   return thrown instanceof SideroError && thrown.code === code;
 }
 
+const NEXT_BY_STATUS: Readonly<Record<number, string>> = {
+  401: 'renew the login in the kubeconfig: the API does not take it.',
+  403: 'give our ServiceAccount the right that is missing (core/manifests holds the roles).',
+  404: 'install our CRDs if the kind itself is unknown to the API: sidero manifests | kubectl apply -f -.',
+};
+
 /** Core's error table; alphabetical. */
 export const failure = defineErrors({
   SIDERO_ALLOCATE_NONE: {
@@ -69,9 +75,17 @@ export const failure = defineErrors({
       `Server ${d.uuid}: a call from ${d.address} was refused: ${d.why}.`,
     next: () => 'power-cycle the machine so that it network-boots again; see "Security model" in the README for bootAuth.',
   },
+  SIDERO_CLUSTER_INVALID: {
+    message: (d: { context: string; problem: string }) => `The kubeconfig's context "${d.context}" cannot be used: ${d.problem}.`,
+    next: () => 'give a kubeconfig whose current context names an https server, with --kubeconfig FILE or KUBECONFIG.',
+  },
   SIDERO_CLUSTER_MISSING: {
     message: () => 'No Kubernetes API to work with: no --kubeconfig, no KUBECONFIG, not in a cluster, and no plugin provides one.',
     next: () => 'add apiserver() from @sidero/plugin-apiserver to the plugins in sidero.config.ts, or give --kubeconfig FILE.',
+  },
+  SIDERO_CLUSTER_NOT_CONNECTED: {
+    message: (d: { verb: string; kind: string }) => `${d.verb} of ${d.kind} before the cluster was connected, or after it was let go.`,
+    next: () => 'in setup only register (index, watch, controllers, services); read and write from what was registered.',
   },
   SIDERO_CONFIG_INVALID: {
     message: (d: { file: string; key: string; problem: string }) => `${d.file}: "${d.key}": ${d.problem}.`,
@@ -89,6 +103,10 @@ export const failure = defineErrors({
     message: () => 'No endpoint: servers must be told an address at which they reach us.',
     next: () => 'set endpoint in sidero.config.ts, or SIDERO_CONTROLLER_MANAGER_API_ENDPOINT, to an IP address of this machine on the provisioning network.',
   },
+  SIDERO_FLAG_UNKNOWN: {
+    message: (d: { flag: string }) => `There is no flag ${d.flag}.`,
+    next: () => 'see sidero start --help, and sidero inspect for the settings of each plugin.',
+  },
   SIDERO_HOOK_FAILED: {
     message: (d: { hook: string; plugin: string; server?: string | undefined; cause?: unknown }) =>
       `Plugin "${d.plugin}" failed in hook "${d.hook}"${d.server ? ` for server ${d.server}` : ''}: ${messageOf(d.cause)}.`,
@@ -98,6 +116,10 @@ export const failure = defineErrors({
     message: (d: { hook: string; plugin: string; server?: string | undefined; timeoutMs: number }) =>
       `Plugin "${d.plugin}" did not settle in hook "${d.hook}"${d.server ? ` for server ${d.server}` : ''} within ${d.timeoutMs} ms.`,
     next: (d: { plugin: string }) => `see what plugin "${d.plugin}" waits for; hookTimeoutMs in sidero.config.ts sets the limit.`,
+  },
+  SIDERO_INDEX_INVALID: {
+    message: (d: { kind: string; index: string; problem: string }) => `Index "${d.index}" of ${d.kind}: ${d.problem}.`,
+    next: (d: { kind: string; index: string }) => `declare "${d.index}" once, in setup, with resources.index(${d.kind}Kind, "${d.index}", …).`,
   },
   SIDERO_LISTEN_FAILED: {
     message: (d: { what: string; address: string; cause?: unknown }) => `${d.what} cannot listen on ${d.address}: ${messageOf(d.cause)}.`,
@@ -133,7 +155,7 @@ export const failure = defineErrors({
     message: (d: { verb: string; kind: string; name: string; status: number; reason: string }) =>
       `${d.verb} of ${d.kind} ${d.name} was refused by the API (${d.status}): ${d.reason}.`,
     next: (d: { status: number }) =>
-      d.status === 403 ? 'give our ServiceAccount the right that is missing (core/manifests holds the roles).' : 'correct what the message names.',
+      NEXT_BY_STATUS[d.status] ?? 'correct what the message names.',
   },
   SIDERO_RESOURCE_MISSING: {
     message: (d: { kind: string; name: string }) => `${d.kind} ${d.name} does not exist.`,
@@ -143,6 +165,10 @@ export const failure = defineErrors({
     message: (d: { verb: string; kind: string; server: string; cause?: unknown }) =>
       `${d.verb} of ${d.kind}: the Kubernetes API at ${d.server} does not answer: ${messageOf(d.cause)}.`,
     next: (d: { server: string }) => `see that ${d.server} is up and reachable from here; we try again by ourselves.`,
+  },
+  SIDERO_SELECTOR_INVALID: {
+    message: (d: { selector: string; problem: string }) => `The label selector "${d.selector}" cannot be read: ${d.problem}.`,
+    next: () => 'write it as kubectl takes it: "key=value,other!=x,zone in (a, b),ready,!gone".',
   },
   SIDERO_SERVER_DUPLICATE: {
     message: (d: { uuid: string; problem: string }) => `Server ${d.uuid} was refused: ${d.problem}.`,

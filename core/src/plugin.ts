@@ -25,15 +25,21 @@ export interface PluginDefinition<S extends z.ZodType> {
   setup(sidero: Sidero, options: z.output<S>): void;
 }
 
+/** What `definePlugin` returns; `pluginName` is how a JSON or YAML config finds it in a module. */
+export interface PluginFactory<S extends z.ZodType> {
+  (...given: Given<S>): Plugin;
+  readonly pluginName: string;
+}
+
 type Given<S extends z.ZodType> = {} extends z.input<S> ? [options?: z.input<S>] : [options: z.input<S>];
 
 /**
  * Makes a plugin factory: `export const ipmi = definePlugin({...})`, then `ipmi({...})` in sidero.config.ts.
  * Options are checked when the plugin is set up, after the variables of `settings` were laid over them.
  */
-export function definePlugin<S extends z.ZodType>(definition: PluginDefinition<S>): (...given: Given<S>) => Plugin {
+export function definePlugin<S extends z.ZodType>(definition: PluginDefinition<S>): PluginFactory<S> {
   const settings = Object.entries(definition.settings ?? {}) as [string, Setting<unknown>][];
-  return (...given) => ({
+  const make = (...given: Given<S>): Plugin => ({
     name: definition.name,
     pluginApi: PLUGIN_API,
     options: {
@@ -47,6 +53,7 @@ export function definePlugin<S extends z.ZodType>(definition: PluginDefinition<S
       definition.setup(sidero, parsed.data);
     },
   });
+  return Object.assign(make, { pluginName: definition.name });
 }
 
 function readSettings(settings: readonly [string, Setting<unknown>][], variables: Variables): Record<string, unknown> {

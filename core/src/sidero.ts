@@ -25,6 +25,8 @@ export interface Site {
   readonly dataDir: string;
   /** Whether machines must show the token they were booted with: `require` (default), `report`, `off`. */
   readonly bootAuth: 'require' | 'report' | 'off';
+  /** Name in `diskBoots` for servers whose Server and ServerClass say nothing. Default `ipxe-exit`. */
+  readonly bootFromDiskMethod: string;
 }
 
 /** What a plugin that provides an API server gets to work with. */
@@ -34,6 +36,9 @@ export interface ClusterContext {
   readonly customResources: readonly CustomResource[];
   readonly signal: AbortSignal;
 }
+
+/** Starts or reaches an API server and says how to talk to it; ends with `context.signal`. */
+export type ConnectCluster = (context: ClusterContext) => Promise<KubeConfig>;
 
 /** An HTTP route on the one port. GET routes also answer HEAD. */
 export interface Route {
@@ -64,7 +69,7 @@ export interface Sidero {
   /** Kinds of ours, with their conversion and validation. */
   readonly customResources: Registry<CustomResource>;
   /** A plugin that brings an API server, used when no cluster was given. */
-  readonly cluster: { provide(connect: (context: ClusterContext) => Promise<KubeConfig>): void };
+  readonly cluster: { provide(connect: ConnectCluster): void };
   readonly site: Site;
   /** The environment, with the command line's flags laid over it. Read options through `definePlugin`'s `settings` instead. */
   readonly variables: Variables;

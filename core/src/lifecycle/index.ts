@@ -1,5 +1,15 @@
 import type { BootPlan, BootRequest, Claim, HardwareReport, Hold, MachineIdentity, ServerEvent, Verdict, WipePlan } from '../hooks.ts';
 import type { Server, ServerBinding } from '../resources/kinds.ts';
+import { accept } from './accept.ts';
+import { admit } from './admit.ts';
+import { allocate } from './allocate.ts';
+import { bind } from './bind.ts';
+import { createBootStage } from './boot.ts';
+import { createTokenMint, type TokenMint } from './boot-auth.ts';
+import { readBootKey } from './boot-key.ts';
+import type { StageContext } from './context.ts';
+import { discover } from './discover.ts';
+import { wipe, wiped, wipeHanded, wiping } from './wipe.ts';
 
 /** The right of one machine to act on its own Server, proven by the token its boot was given. */
 export interface BootPass {
@@ -24,7 +34,7 @@ export interface Lifecycle {
    */
   admit(claim: { readonly uuid: string; readonly token: string | undefined; readonly address: string }): Promise<BootPass>;
   /** A fresh token for the same boot, before the old one ends. Undefined when the pass is not proven. */
-  renew(pass: BootPass): string | undefined;
+  renew(pass: BootPass): Promise<string | undefined>;
   /**
    * Registers a machine: creates its Server, or refreshes the hardware of the one there is, then runs `accept`.
    * @throws SIDERO_SERVER_UUID_INVALID, SIDERO_SERVER_DUPLICATE
@@ -44,4 +54,38 @@ export interface Lifecycle {
   /** What a machine boots. Hands an agent token out, and records to whom, unless the request only peeks. */
   boot(request: BootRequest): Promise<BootPlan>;
   stream(event: ServerEvent): void;
+}
+
+/** What the stages are built from; the rest they make themselves. */
+export type LifecycleOptions = Omit<StageContext, 'mint' | 'stream'>;
+
+/** The stages over one set of hooks. */
+export function createLifecycle(options: LifecycleOptions): Lifecycle {
+  let mint: Promise<TokenMint> | undefined;
+  const readMint = async (): Promise<TokenMint> => createTokenMint(await readBootKey(options.resources));
+  const stream = (event: ServerEvent): void => options.hooks.stream.call(event);
+  const context: StageContext = {
+    ...options,
+    stream,
+    // Asked for once; a failure is not kept, the next caller tries again.
+    mint: () =>
+      (mint ??= readMint().catch((thrown: unknown) => {
+        mint = undefined;
+        throw thrown;
+      })),
+  };
+  return {
+    admit: (claim) => admit(context, claim),
+    renew: async (pass) => (pass.proven ? (await context.mint()).sign(pass.uuid, pass.bootId, context.now()) : undefined),
+    discover: (report, pass) => discover(context, report, pass),
+    accept: (server) => accept(context, server),
+    wipe: (server) => wipe(context, server),
+    wipeHanded: (pass) => wipeHanded(context, pass),
+    wiped: (pass) => wiped(context, pass),
+    wiping: (pass) => wiping(context, pass),
+    allocate: (claim) => allocate(context, claim),
+    bind: (binding) => bind(context, binding),
+    boot: createBootStage(context),
+    stream,
+  };
 }

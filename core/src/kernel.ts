@@ -1,0 +1,110 @@
+import { failure } from './errors.ts';
+import { createHooks, type LifecycleHooks } from './hooks.ts';
+import { createLifecycle, type Lifecycle } from './lifecycle/index.ts';
+import type { Logger } from './log.ts';
+import type { Metrics } from './metrics.ts';
+import type { Plugin } from './plugin.ts';
+import type { Controller } from './reconcile/controller.ts';
+import type { BootFile, Command, DiskBoot, PowerDriver, Service } from './registries.ts';
+import { RegistryTable } from './registry.ts';
+import type { ResourceClient } from './resources/client.ts';
+import type { CustomResource } from './resources/custom-resource.ts';
+import type { KubeObject } from './resources/kinds.ts';
+import type { GrpcService } from './serve/grpc.ts';
+import type { Variables } from './settings.ts';
+import type { ConnectCluster, Route, Sidero, Site } from './sidero.ts';
+import { guardTaps, type TapRecord } from './taps.ts';
+
+/** What the kernel is built around. */
+export interface KernelOptions {
+  readonly plugins: readonly Plugin[];
+  readonly site: Site;
+  readonly resources: ResourceClient;
+  readonly variables: Variables;
+  readonly hookTimeoutMs: number;
+  /** See TapPolicy. */
+  readonly strict: boolean;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly now?: () => Date;
+}
+
+/** Everything plugins registered, in config order; nothing runs yet. */
+export interface Kernel {
+  readonly plugins: readonly Plugin[];
+  readonly hooks: LifecycleHooks;
+  readonly lifecycle: Lifecycle;
+  readonly site: Site;
+  readonly taps: readonly TapRecord[];
+  readonly routes: readonly { readonly plugin: string; readonly route: Route }[];
+  readonly grpcServices: readonly GrpcService[];
+  readonly controllers: readonly { readonly plugin: string; readonly controller: Controller<KubeObject> }[];
+  readonly tables: ReturnType<typeof createTables>;
+  /** The plugins that bring an API server; the first is used. */
+  readonly clusters: readonly { readonly plugin: string; readonly connect: ConnectCluster }[];
+}
+
+const createTables = () => ({
+  files: new RegistryTable<BootFile>('files'),
+  powerDrivers: new RegistryTable<PowerDriver>('powerDrivers'),
+  diskBoots: new RegistryTable<DiskBoot>('diskBoots'),
+  services: new RegistryTable<Service>('services'),
+  commands: new RegistryTable<Command>('commands'),
+  customResources: new RegistryTable<CustomResource>('customResources'),
+});
+
+/**
+ * Sets every plugin up, in order.
+ * @throws SIDERO_OPTION_INVALID, SIDERO_REGISTRY_CONFLICT, SIDERO_SETTING_INVALID
+ */
+export function createKernel(options: KernelOptions): Kernel {
+  const { site, resources, variables, log, metrics } = options;
+  const hooks = createHooks();
+  const guard = guardTaps(hooks, { timeoutMs: options.hookTimeoutMs, strict: options.strict, log, metrics });
+  const tables = createTables();
+  const stages = createLifecycle({ hooks, resources, site, log, metrics, diskBoots: tables.diskBoots.for('core'), now: options.now ?? (() => new Date()) });
+  const lifecycle = options.strict ? refusedInTaps(stages, guard.running) : stages;
+  const found = { routes: [], grpcServices: [], controllers: [], clusters: [] } as { -readonly [K in 'routes' | 'grpcServices' | 'controllers' | 'clusters']: Kernel[K][number][] };
+
+  for (const plugin of options.plugins) {
+    const { name } = plugin;
+    const sidero: Sidero = {
+      ...{ hooks, lifecycle, resources, site, variables, metrics },
+      log: log.child({ plugin: name }),
+      controllers: { add: (controller) => void found.controllers.push({ plugin: name, controller: controller as unknown as Controller<KubeObject> }) },
+      http: { route: (method, path, handler) => void found.routes.push({ plugin: name, route: { method, path, handler } }) },
+      grpc: { add: (definition, handlers) => void found.grpcServices.push({ plugin: name, definition, handlers }) },
+      cluster: { provide: (connect) => void found.clusters.push({ plugin: name, connect }) },
+      files: tables.files.for(name),
+      powerDrivers: tables.powerDrivers.for(name),
+      diskBoots: tables.diskBoots.for(name),
+      services: tables.services.for(name),
+      commands: tables.commands.for(name),
+      customResources: tables.customResources.for(name),
+    };
+    guard.owned(name, () => plugin.setup(sidero));
+  }
+  refuseSharedRoutes(found.routes);
+  return { plugins: options.plugins, hooks, lifecycle, site, taps: guard.taps, tables, ...found };
+}
+
+// Data flows one way: transport, stage, hook, tap. A tap that calls a stage would close a circle.
+function refusedInTaps(lifecycle: Lifecycle, running: () => string | undefined): Lifecycle {
+  return new Proxy(lifecycle, {
+    get(target, stage, receiver) {
+      const tap = running();
+      if (tap) throw failure('SIDERO_STAGE_IN_TAP', { tap, stage: String(stage) });
+      return Reflect.get(target, stage, receiver) as unknown;
+    },
+  });
+}
+
+function refuseSharedRoutes(routes: Kernel['routes']): void {
+  const owners = new Map<string, string>();
+  for (const { plugin, route } of routes) {
+    const name = `${route.method} ${route.path}`;
+    const first = owners.get(name);
+    if (first) throw failure('SIDERO_REGISTRY_CONFLICT', { registry: 'http', name, first, second: plugin });
+    owners.set(name, plugin);
+  }
+}

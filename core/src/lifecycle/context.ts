@@ -1,0 +1,22 @@
+import type { LifecycleHooks, ServerEvent } from '../hooks.ts';
+import type { Logger } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import type { DiskBoot } from '../registries.ts';
+import type { Registry } from '../registry.ts';
+import type { ResourceClient } from '../resources/client.ts';
+import type { Site } from '../sidero.ts';
+import type { TokenMint } from './boot-auth.ts';
+
+/** What every stage works with. */
+export interface StageContext {
+  readonly hooks: LifecycleHooks;
+  readonly resources: ResourceClient;
+  readonly site: Site;
+  readonly diskBoots: Registry<DiskBoot>;
+  /** The key lies in the API, so it is there only once the cluster is connected. */
+  readonly mint: () => Promise<TokenMint>;
+  readonly stream: (event: ServerEvent) => void;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly now: () => Date;
+}

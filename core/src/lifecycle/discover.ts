@@ -1,0 +1,97 @@
+import { failure, hasCode } from '../errors.ts';
+import type { HardwareReport, ServerDraft } from '../hooks.ts';
+import { type Server, ServerKind } from '../resources/kinds.ts';
+import { accept } from './accept.ts';
+import type { StageContext } from './context.ts';
+import type { BootPass, Registration } from './index.ts';
+import { problemOfUuid } from './uuid.ts';
+
+/** Confirms that the machine now reporting is the one of this Server, although its parts differ; taken off when used. */
+export const ADOPT_ANNOTATION = 'metal.sidero.dev/adopt';
+const FINALIZER = 'storage.finalizers.server.k8s.io';
+const COMPONENT = 'sidero-server';
+
+/** Registers a machine: makes its Server, or brings the hardware of the one there is up to date. */
+export async function discover(context: StageContext, report: HardwareReport, pass: BootPass): Promise<Registration> {
+  const problem = problemOfUuid(report.uuid);
+  if (problem) {
+    context.stream({ type: 'refused', uuid: report.uuid, detail: problem, at: context.now() });
+    throw failure('SIDERO_SERVER_UUID_INVALID', { uuid: report.uuid, problem });
+  }
+  const known = await context.resources.get(ServerKind, { name: report.uuid }, { live: true });
+  if (known) return refresh(context, { known, report, pass });
+  try {
+    return await register(context, report, pass);
+  } catch (thrown) {
+    // Another replica, or the machine's own retry, was first.
+    if (!hasCode(thrown, 'SIDERO_RESOURCE_EXISTS')) throw thrown;
+    const first = await context.resources.get(ServerKind, { name: report.uuid }, { live: true });
+    if (!first) throw thrown;
+    return refresh(context, { known: first, report, pass });
+  }
+}
+
+async function register(context: StageContext, report: HardwareReport, pass: BootPass): Promise<Registration> {
+  const { hooks, resources, stream, now, log } = context;
+  const blank: ServerDraft = { labels: {}, annotations: {}, spec: { accepted: false, hardware: report.hardware, hostname: report.hostname } };
+  const draft = await hooks.discover.promise(blank, report);
+  const wanted: Server = {
+    apiVersion: ServerKind.apiVersion,
+    kind: ServerKind.kind,
+    metadata: { name: report.uuid, labels: { ...draft.labels }, annotations: { ...draft.annotations }, finalizers: [FINALIZER] },
+    spec: structuredClone(draft.spec),
+  } as Server;
+  const verdict = await accept(context, wanted);
+  // Frozen by now, when taps are run in strict mode.
+  const created = await resources.create(ServerKind, { ...wanted, spec: { ...draft.spec, accepted: verdict.accepted } });
+  const server = await recordBoot(context, { server: created, pass, address: report.address, mac: '' });
+  log.info({ server: report.uuid, address: report.address, accepted: verdict.accepted, reason: verdict.reason }, 'server registered');
+  await resources.record(server, { type: 'Normal', reason: 'Server Registration', message: 'Server auto-registered via API.', component: COMPONENT });
+  stream({ type: 'discovered', uuid: report.uuid, detail: report.hostname, at: now() });
+  if (verdict.accepted) stream({ type: 'accepted', uuid: report.uuid, detail: verdict.reason, at: now() });
+  return { server, created: true };
+}
+
+async function refresh(context: StageContext, given: { known: Server; report: HardwareReport; pass: BootPass }): Promise<Registration> {
+  const { known, report, pass } = given;
+  const { resources, stream, now } = context;
+  const problem = conflictOf(known, report);
+  if (problem && !known.metadata.annotations?.[ADOPT_ANNOTATION]) {
+    await resources.record(known, { type: 'Warning', reason: 'Server Registration', message: `A machine at ${report.address} was refused: ${problem}.`, component: COMPONENT });
+    stream({ type: 'refused', uuid: report.uuid, detail: problem, at: now() });
+    throw failure('SIDERO_SERVER_DUPLICATE', { uuid: report.uuid, problem });
+  }
+  const verdict = await accept(context, known);
+  const wasAccepted = known.spec?.accepted === true;
+  const changed = await resources.change(ServerKind, { name: report.uuid }, (draft) => {
+    delete draft.metadata.annotations?.[ADOPT_ANNOTATION];
+    draft.spec = { ...draft.spec, accepted: draft.spec?.accepted || verdict.accepted, hardware: structuredClone(report.hardware) };
+    draft.spec.hostname ||= report.hostname;
+  });
+  const server = await recordBoot(context, { server: changed, pass, address: report.address, mac: '' });
+  if (verdict.accepted && !wasAccepted) stream({ type: 'accepted', uuid: report.uuid, detail: verdict.reason, at: now() });
+  return { server, created: false };
+}
+
+/** Writes down which boot of a machine may act on its Server; keeps what is there when it is the same boot. */
+export async function recordBoot(context: StageContext, given: { server: Server; pass: BootPass; address: string; mac: string }): Promise<Server> {
+  const { pass, address, mac } = given;
+  const seenAt = `${context.now().toISOString().slice(0, 19)}Z`;
+  return context.resources.change(ServerKind, { name: given.server.metadata.name }, (draft) => {
+    const known = draft.status?.boot;
+    const boot = known?.id === pass.bootId ? known : { id: pass.bootId, address, mac, handedAt: seenAt };
+    draft.status = { ...draft.status, boot: { ...boot, seenAt } };
+  });
+}
+
+/** Why a report is not from the machine that a Server was made for: another serial number, or no MAC in common. */
+export function conflictOf(known: Server, report: HardwareReport): string | undefined {
+  const before = known.spec?.hardware;
+  if (!before) return undefined;
+  const serials = [before.system?.serialNumber, report.hardware.system?.serialNumber];
+  if (serials[0] && serials[1] && serials[0] !== serials[1]) return `it has serial number ${serials[1]}, the known machine ${serials[0]}`;
+  const macs = new Set(before.network?.interfaces?.map(({ mac }) => mac).filter(Boolean));
+  const reported = report.hardware.network?.interfaces?.map(({ mac }) => mac).filter(Boolean) ?? [];
+  if (macs.size > 0 && reported.length > 0 && !reported.some((mac) => macs.has(mac))) return 'none of its MAC addresses is one of the known machine';
+  return undefined;
+}

@@ -1,0 +1,180 @@
+import { isIPv6 } from 'node:net';
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
+import type { KubeConfig } from '@kubernetes/client-node';
+import { builtinPlugins } from './builtin/index.ts';
+import { type Cluster, connectCluster } from './cluster.ts';
+import type { LoadedConfig, SiteOptions } from './config.ts';
+import { failure } from './errors.ts';
+import { createKernel, type Kernel } from './kernel.ts';
+import type { Logger } from './log.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
+import { leaseIsLive, runAsLeader } from './reconcile/leader.ts';
+import { runControllers } from './reconcile/run-controllers.ts';
+import type { ResourceClient } from './resources/client.ts';
+import { createResourceClient, type RunningResourceClient } from './resources/kube-client.ts';
+import { serveDiagnostics } from './serve/diagnostics.ts';
+import { createGrpc } from './serve/grpc.ts';
+import { serveHealth } from './serve/health.ts';
+import { createHttp } from './serve/http.ts';
+import { type OpenPort, openPort } from './serve/port.ts';
+import { type RunningServices, runServices } from './serve/run-services.ts';
+import type { Variables } from './settings.ts';
+import type { Site } from './sidero.ts';
+
+/** The name the original's manager elects its leader under; sharing it keeps the two from ever leading at once. */
+const LEASE_NAME = 'controller-leader-election-sidero-controller-manager';
+
+export interface StartOptions {
+  readonly config: LoadedConfig;
+  readonly log: Logger;
+  /** Default: the process environment. */
+  readonly variables?: Variables;
+  /** File of the cluster to work with; see `connectCluster`. */
+  readonly kubeconfig?: string | undefined;
+  /** Interface address the API port is bound to. Default: all. */
+  readonly host?: string;
+  /** Default: `true` unless NODE_ENV is `production`. */
+  readonly strict?: boolean;
+  /** Clock of boot tokens and records. */
+  readonly now?: () => Date;
+}
+
+/** A system that serves. */
+export interface RunningSidero {
+  readonly kernel: Kernel;
+  readonly resources: ResourceClient;
+  readonly kubeConfig: KubeConfig;
+  readonly port: number;
+  readonly healthPort: number | undefined;
+  readonly diagnosticsPort: number | undefined;
+  /** Rejects when something that must run has failed; resolves after `close`. */
+  readonly done: Promise<void>;
+  /** Stops everything, within 2 s. */
+  close(): Promise<void>;
+}
+
+/** A kernel with its plugins set up, and the parts it was built around; nothing runs. */
+export interface Assembled {
+  readonly kernel: Kernel;
+  readonly resources: RunningResourceClient;
+  readonly metrics: Metrics;
+  /** To be settled with the cluster, once there is one. */
+  readonly cluster: PromiseWithResolvers<KubeConfig>;
+}
+
+/** Sets up the built-in plugins and those of the config. @throws SIDERO_ENDPOINT_MISSING and what plugins throw */
+export function assemble(options: StartOptions): Assembled {
+  const { config, log } = options;
+  const variables = options.variables ?? process.env;
+  const metrics = createMetrics({ processMetrics: true });
+  const cluster = Promise.withResolvers<KubeConfig>();
+  cluster.promise.catch(() => undefined);
+  const resources = createResourceClient({ kubeConfig: () => cluster.promise, log: log.child({ room: 'resources' }), metrics, component: 'sidero-controller-manager' });
+  const kernel = createKernel({
+    plugins: [...builtinPlugins(), ...config.plugins],
+    site: siteOf(config.options, variables),
+    hookTimeoutMs: config.options.hookTimeoutMs,
+    strict: options.strict ?? process.env['NODE_ENV'] !== 'production',
+    ...{ resources, variables, log, metrics },
+    ...(options.now ? { now: options.now } : {}),
+  });
+  return { kernel, resources, metrics, cluster };
+}
+
+function siteOf(options: SiteOptions, variables: Variables): Site {
+  const endpoint = (options.endpoint ?? variables['API_ENDPOINT'] ?? '').replace(/^\[|\]$/g, '');
+  if (!endpoint) throw failure('SIDERO_ENDPOINT_MISSING', {});
+  const { apiPort, bootAuth, bootFromDiskMethod } = options;
+  const authority = `${isIPv6(endpoint) ? `[${endpoint}]` : endpoint}:${apiPort}`;
+  return { endpoint, apiPort, authority, bootAuth, bootFromDiskMethod, dataDir: resolve(options.dataDir) };
+}
+
+/**
+ * Starts the management plane and returns once it serves.
+ * @throws SIDERO_CLUSTER_MISSING, SIDERO_ORIGINAL_LIVE, SIDERO_LISTEN_FAILED and what plugins throw
+ */
+export async function startSidero(options: StartOptions): Promise<RunningSidero> {
+  const { config, log } = options;
+  const variables = options.variables ?? process.env;
+  const { kernel, resources, metrics, cluster } = assemble(options);
+  const stop = new AbortController();
+  const { signal } = stop;
+  try {
+    const api = await connectCluster(kernel, { kubeconfig: options.kubeconfig, variables, signal });
+    cluster.resolve(api.kubeConfig);
+    await refuseBesideOriginal(api, resources, config.options.namespace);
+    resources.start(signal);
+    const parts = await serve({ options, kernel, resources, metrics, signal });
+    const leading = lead({ kernel, resources, metrics, log, signal, options: config.options, isOnly: api.isOwn || !config.options.leaderElection });
+    const done = Promise.all([parts.services.done, leading]).then(() => undefined);
+    done.catch(() => stop.abort());
+    await parts.services.ready;
+    log.info({ port: parts.port.port, endpoint: kernel.site.authority, plugins: config.plugins.map(({ name }) => name) }, 'sidero serves');
+    const close = async (): Promise<void> => {
+      stop.abort();
+      await Promise.allSettled([parts.port.close(), within(1800, done)]);
+      await resources.close?.();
+    };
+    return { kernel, resources, kubeConfig: api.kubeConfig, port: parts.port.port, healthPort: parts.healthPort, diagnosticsPort: parts.diagnosticsPort, done, close };
+  } catch (thrown) {
+    stop.abort();
+    throw thrown;
+  }
+}
+
+// The original and we must never both own the servers of one cluster.
+async function refuseBesideOriginal(api: Cluster, resources: RunningResourceClient, namespace: string): Promise<void> {
+  if (api.isOwn) return;
+  const live = await leaseIsLive({ client: resources, lease: { namespace, name: LEASE_NAME } });
+  if (live) throw failure('SIDERO_ORIGINAL_LIVE', { lease: `${namespace}/${LEASE_NAME}`, holder: live.holder });
+}
+
+interface Serving {
+  readonly port: OpenPort;
+  readonly services: RunningServices;
+  readonly healthPort: number | undefined;
+  readonly diagnosticsPort: number | undefined;
+}
+
+async function serve(given: { options: StartOptions; kernel: Kernel; resources: ResourceClient; metrics: Metrics; signal: AbortSignal }): Promise<Serving> {
+  const { options, kernel, resources, metrics, signal } = given;
+  const { config, log } = options;
+  const { healthAddress, diagnosticsAddress, insecureDiagnostics, apiPort, httpPort = apiPort } = config.options;
+  const port = await openPort(
+    { port: httpPort, ...(options.host === undefined ? {} : { host: options.host }) },
+    { http: createHttp({ routes: kernel.routes, log: log.child({ room: 'http' }), metrics }), grpc: createGrpc(kernel.grpcServices), metrics },
+  );
+  const services = runServices(kernel.tables.services.for('core').list().filter(({ where }) => where === 'every'), { log, signal });
+  const serving = { name: 'ping', check: () => undefined };
+  const healthPort = healthAddress === 'off' ? undefined : await serveHealth({ address: healthAddress, live: [serving], ready: services.checks, signal });
+  const diagnosticsPort =
+    diagnosticsAddress === 'off' ? undefined : await serveDiagnostics({ address: diagnosticsAddress, isOpen: insecureDiagnostics, metrics, resources, signal });
+  return { port, services, healthPort, diagnosticsPort };
+}
+
+interface Leading {
+  readonly kernel: Kernel;
+  readonly resources: RunningResourceClient;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+  readonly options: SiteOptions;
+  /** No other replica can be there: no election. */
+  readonly isOnly: boolean;
+}
+
+async function lead({ kernel, resources, metrics, log, signal, options, isOnly }: Leading): Promise<void> {
+  const work = async (leading: AbortSignal): Promise<void> => {
+    const services = runServices(kernel.tables.services.for('core').list().filter(({ where }) => where === 'leader'), { log, signal: leading });
+    const controllers = kernel.controllers.map(({ controller }) => controller);
+    await Promise.all([services.done, runControllers({ controllers, client: resources, log: log.child({ room: 'controllers' }), metrics, signal: leading })]);
+  };
+  if (isOnly) return work(signal);
+  const lease = { namespace: options.namespace, name: LEASE_NAME };
+  return runAsLeader({ client: resources, lease, identity: `sidero-ts_${hostname()}_${process.pid}`, log, signal, lead: work });
+}
+
+function within(milliseconds: number, work: Promise<unknown>): Promise<unknown> {
+  return Promise.race([work, new Promise((settle) => setTimeout(settle, milliseconds).unref())]);
+}

@@ -1,0 +1,16 @@
+import { defineConfig } from '@sidero/core';
+import { agent } from '@sidero/plugin-agent';
+import { apiserver } from '@sidero/plugin-apiserver';
+import { bootIpxe } from '@sidero/plugin-boot-ipxe';
+
+export default defineConfig({
+  // The address at which servers reach us; every PXE script carries it. Or set SIDERO_CONTROLLER_MANAGER_API_ENDPOINT.
+  endpoint: '127.0.0.1',
+  plugins: [
+    // The API when there is no cluster; with --kubeconfig, KUBECONFIG or in a cluster it stays off.
+    apiserver(),
+    // No DHCP unless interfaces are named: dhcp: [{ interface: 'eth1', mode: 'proxy' }].
+    bootIpxe(),
+    agent({ autoAccept: false }),
+  ],
+});
