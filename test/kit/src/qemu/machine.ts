@@ -1,0 +1,93 @@
+import { copyFile, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Child } from './child.ts';
+import type { Network } from './network.ts';
+
+/** SeaBIOS with the iPXE ROM of the network card, or OVMF with its own PXE client. */
+export type Firmware = 'bios' | 'uefi';
+
+/** Debian's OVMF for 4 MiB of flash: the code, and the variables that each machine gets a copy of. */
+export const OVMF_CODE = '/usr/share/OVMF/OVMF_CODE_4M.fd';
+export const OVMF_VARS = '/usr/share/OVMF/OVMF_VARS_4M.fd';
+
+export interface Disk {
+  readonly bus: 'virtio' | 'nvme' | 'sata';
+  readonly sizeMiB: number;
+  readonly serial: string;
+}
+
+export interface MachineOptions {
+  /** For messages and file names; unique in its network. */
+  readonly name: string;
+  readonly firmware: Firmware;
+  /** SMBIOS system UUID. */
+  readonly uuid: string;
+  readonly mac: string;
+  /** SMBIOS system serial number. */
+  readonly serial: string;
+  /** Default 512. */
+  readonly memoryMiB?: number;
+  /** Default virtio. */
+  readonly nic?: 'virtio' | 'e1000';
+  /** Default none. */
+  readonly disks?: readonly Disk[];
+  /** What a reboot by the guest does: a real one (default), or the end of the machine. */
+  readonly onReboot?: 'reboot' | 'end';
+  /** The serial console as it comes, too. */
+  readonly onText?: (text: string) => void;
+}
+
+/** A machine that is on; its lines are what it writes to its first serial port. `stop` cuts its power. */
+export type Machine = Child;
+
+/** Switches a machine on. It boots from the network first, then from its disks. */
+export async function startMachine(network: Network, options: MachineOptions): Promise<Machine> {
+  const { name, firmware, disks = [] } = options;
+  const file = (what: string) => join(network.dir, `${name}-${what}`);
+  if (firmware === 'uefi') await copyFile(OVMF_VARS, file('vars.fd'));
+  for (const [index, disk] of disks.entries()) {
+    await writeFile(file(`disk${index}.raw`), '', { flag: 'a' });
+    await truncate(file(`disk${index}.raw`), disk.sizeMiB * 1024 * 1024);
+  }
+  const tap = await network.addTap();
+  const args = qemuArguments(options, { tap, file, isAccelerated: process.env['SIDERO_QEMU_KVM'] === '1' });
+  return network.start(['qemu-system-x86_64', ...args], { name: `machine ${name}`, ...(options.onText ? { onText: options.onText } : {}) });
+}
+
+/** The command line of a machine. */
+export function qemuArguments(options: MachineOptions, host: { tap: string; isAccelerated: boolean; file(what: string): string }): readonly string[] {
+  const { firmware, uuid, serial, memoryMiB = 512, disks = [] } = options;
+  // /dev/kvm often exists where it does not work (nested, containers), and emulation is fast enough.
+  const processor = host.isAccelerated ? ['-accel', 'kvm', '-cpu', 'host'] : ['-accel', 'tcg', '-cpu', 'max'];
+  // Without graphics SeaBIOS shows itself, and iPXE, on the serial port.
+  const board = ['-machine', firmware === 'bios' ? 'q35,graphics=off' : 'q35', '-m', String(memoryMiB), '-nodefaults', '-display', 'none'];
+  const console = ['-monitor', 'none', '-serial', 'stdio', ...(options.onReboot === 'end' ? ['-no-reboot'] : [])];
+  const identity = ['-uuid', uuid, '-smbios', `type=1,manufacturer=Sidero,product=QEMU,serial=${comma(serial)}`];
+  const variables = firmware === 'uefi' ? flash(host.file('vars.fd')) : [];
+  // OVMF of 2024 and later offers no network boot without a source of random numbers.
+  const random = ['-device', 'virtio-rng-pci'];
+  const drives = disks.flatMap((disk, index) => diskArguments(disk, { index, file: host.file(`disk${index}.raw`) }));
+  return [...processor, ...board, ...console, ...identity, ...variables, ...random, ...networkCard(options, host.tap), ...drives];
+}
+
+function flash(variables: string): readonly string[] {
+  return ['-drive', `if=pflash,format=raw,readonly=on,file=${OVMF_CODE}`, '-drive', `if=pflash,format=raw,file=${comma(variables)}`];
+}
+
+function networkCard({ firmware, nic = 'virtio', mac }: MachineOptions, tap: string): readonly string[] {
+  const model = { virtio: 'virtio-net-pci', e1000: 'e1000' }[nic];
+  // Without its ROM the card leaves UEFI to OVMF's own PXE client, which is what real servers have.
+  const rom = firmware === 'uefi' ? ',romfile=' : '';
+  return ['-netdev', `tap,id=net0,ifname=${tap},script=no,downscript=no`, '-device', `${model},netdev=net0,mac=${mac},bootindex=0${rom}`];
+}
+
+function diskArguments({ bus, serial }: Disk, { index, file }: { index: number; file: string }): readonly string[] {
+  const model = { virtio: 'virtio-blk-pci', nvme: 'nvme', sata: `ide-hd,bus=ide.${index}` }[bus];
+  const drive = `if=none,id=disk${index},format=raw,discard=unmap,file=${comma(file)}`;
+  return ['-drive', drive, '-device', `${model},drive=disk${index},serial=${comma(serial)},bootindex=${index + 1}`];
+}
+
+// In a QEMU option a comma ends the value, two are one.
+function comma(value: string): string {
+  return value.replaceAll(',', ',,');
+}

@@ -1,0 +1,41 @@
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Child } from './child.ts';
+import type { Namespace } from './namespace.ts';
+
+export interface ManagementPlaneOptions {
+  /** The sidero.config.ts to start with. */
+  readonly config: string;
+  readonly dataDir: string;
+  /** More flags of `sidero start`. */
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly onText?: (text: string) => void;
+}
+
+/** A running `sidero start`; its lines are its log. */
+export interface ManagementPlane extends Child {
+  /** Kubeconfig of its embedded API; forward its port to use it from outside. */
+  readonly kubeconfig: string;
+}
+
+/**
+ * Runs `sidero start` of this source tree in a network, and returns once it serves. It sees the link only, and none of
+ * the caller's KUBECONFIG. @throws SIDERO_QEMU_LINE_MISSING when it does not come up; the error shows its log
+ */
+export async function startManagementPlane(space: Namespace, options: ManagementPlaneOptions): Promise<ManagementPlane> {
+  const { config, dataDir, args = [] } = options;
+  // The package's entry is src/index.ts or dist/index.js; the launcher lies beside both.
+  const launcher = join(fileURLToPath(import.meta.resolve('@sidero/core')), '../../bin/sidero.js');
+  const command = [process.execPath, '--conditions=source', launcher, 'start', '--config', config, '--data-dir', dataDir, ...args] as const;
+  const child = await space.start(command, {
+    name: 'sidero start',
+    env: { KUBECONFIG: undefined, ...options.env },
+    ...(options.onText ? { onText: options.onText } : {}),
+  });
+  await child.line(/sidero serves/, { timeoutMs: 30_000 }).catch(async (thrown: unknown) => {
+    await child.stop();
+    throw thrown;
+  });
+  return { ...child, kubeconfig: join(dataDir, 'kubeconfig') };
+}
