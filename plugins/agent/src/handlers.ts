@@ -64,7 +64,7 @@ function heartbeat(sidero: Sidero): AgentHandlers['heartbeat'] {
     const pass = await admit(sidero, border('Heartbeat').uuid('uuid', request.uuid), caller);
     await lifecycle.wiping(pass);
     const plan = await lifecycle.wipe(await theServer(sidero, pass));
-    return { token: lifecycle.renew(pass) ?? '', stop: 'hold' in plan };
+    return { token: (await lifecycle.renew(pass)) ?? '', stop: 'hold' in plan };
   };
 }
 
@@ -112,7 +112,7 @@ async function createServer(sidero: Sidero, options: AgentOptions, called: Calle
   const report = reportOf(called);
   const pass = await admit(sidero, report.uuid, called.caller);
   const { server } = await lifecycle.discover(report, pass);
-  const token = lifecycle.renew(pass) ?? '';
+  const token = (await lifecycle.renew(pass)) ?? '';
   if (!server.spec?.accepted) return { token };
   const setupBmc = options.autoBmcSetup && lacksLogin(server);
   if (server.status?.isClean) return { token, accepted: true, setupBmc };
