@@ -1,0 +1,117 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { type AgentClient, agentClient, type HardwareInformationSchema, StorageType } from '@sidero/plugin-agent';
+import { setTimeout as delay } from 'node:timers/promises';
+import { failure } from '../errors.ts';
+import { flags, type Inventory } from './hardware.ts';
+import type { StateLog } from './state.ts';
+
+/** What the agent on a simulated machine works with. */
+export interface AgentRun {
+  readonly machine: string;
+  readonly inventory: Inventory;
+  /** UUID it reports; differs from the inventory's in tests of bad firmware. */
+  readonly uuid: string;
+  /** Arguments the kernel was booted with. */
+  readonly args: readonly string[];
+  readonly address: string;
+  readonly states: StateLog;
+  /** Multiplies every pause. */
+  readonly timeFactor: number;
+  readonly signal: AbortSignal;
+}
+
+/** Deadline of a call, pause after one that failed, and how long all attempts together may take: those of the original. */
+const CALL_MS = 30_000;
+const RETRY_MS = 30_000;
+const GIVE_UP_MS = 300_000;
+/** Pause between two registrations while the machine waits to be accepted. */
+const POLL_MS = 5_000;
+
+/** The value of a kernel argument; the first one wins, as in the agent. */
+export function kernelArgument(args: readonly string[], name: string): string | undefined {
+  const prefix = `${name}=`;
+  return args.find((arg) => arg.startsWith(prefix))?.slice(prefix.length);
+}
+
+/**
+ * Registers the machine and tells its addresses, then asks again until it is accepted. Returns then.
+ * @throws SIDERO_MACHINE_AGENT_FAILED when a call fails for 5 min, or the reason of the signal
+ */
+export async function runAgent(run: AgentRun): Promise<void> {
+  const target = kernelArgument(run.args, 'sidero.endpoint');
+  if (!target) throw failure('SIDERO_MACHINE_BOOT_FAILED', { machine: run.machine, problem: 'its kernel arguments name no sidero.endpoint' });
+  const token = kernelArgument(run.args, 'sidero.token');
+  // grpc-js shares connections between clients of one process; real machines do not.
+  using client = agentClient({ target, token, channel: { 'grpc.use_local_subchannel_pool': 1 } });
+  let { accepted } = await register(run, client);
+  await persistently(run, 'ReconcileServerAddresses', (options) =>
+    client.reconcileServerAddresses({ uuid: run.uuid, address: [{ type: 'InternalIP', address: run.address }] }, options),
+  );
+  while (!accepted) {
+    const waitMs = POLL_MS * run.timeFactor;
+    run.states.enter('registered', { waitMs });
+    await delay(waitMs, undefined, { signal: run.signal });
+    ({ accepted } = await register(run, client));
+  }
+  run.states.enter('accepted');
+}
+
+const register = (run: AgentRun, client: AgentClient) =>
+  persistently(run, 'CreateServer', (options) =>
+    client.createServer({ hardware: hardwareMessage(run.inventory, run.uuid), hostname: '(none)', agentVersion: 'simulated' }, options),
+  );
+
+/** Repeats a call as the agent does: any error may pass. */
+async function persistently<T>(run: AgentRun, call: string, attempt: (options: { timeoutMs: number; signal: AbortSignal }) => Promise<T>): Promise<T> {
+  const { signal, timeFactor } = run;
+  const endMs = performance.now() + GIVE_UP_MS * timeFactor;
+  for (;;) {
+    try {
+      return await attempt({ timeoutMs: CALL_MS, signal });
+    } catch (cause) {
+      signal.throwIfAborted();
+      const pauseMs = RETRY_MS * timeFactor;
+      if (performance.now() + pauseMs > endMs) throw failure('SIDERO_MACHINE_AGENT_FAILED', { machine: run.machine, call, cause });
+      run.states.enter('agent', { waitMs: pauseMs, detail: cause instanceof Error ? cause.message : String(cause) });
+      await delay(pauseMs, undefined, { signal });
+    }
+  }
+}
+
+const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0);
+
+/** The inventory as the agent sends it. */
+export function hardwareMessage(machine: Inventory, uuid = machine.system.uuid): MessageInitShape<typeof HardwareInformationSchema> {
+  const { processors, modules, disks, interfaces } = machine;
+  return {
+    system: { ...machine.system, uuid },
+    firmware: { bootMode: machine.firmware },
+    compute: {
+      totalCoreCount: sum(processors.map((p) => p.coreCount)),
+      totalThreadCount: sum(processors.map((p) => p.threadCount)),
+      processorCount: processors.length,
+      processors: processors.map(({ speedMHz, ...processor }) => ({ ...processor, speed: speedMHz })),
+    },
+    memory: {
+      totalSize: sum(modules.map((m) => m.sizeMB)),
+      moduleCount: modules.length,
+      modules: modules.map(({ sizeMB, speedMTs, ...module }) => ({ ...module, size: sizeMB, speed: speedMTs })),
+    },
+    storage: {
+      totalSize: BigInt(sum(disks.map((d) => d.sizeBytes))),
+      deviceCount: disks.length,
+      devices: disks.map(({ type, sizeBytes, model, serialNumber, deviceName, wwid }) => ({
+        type: StorageType[type],
+        size: BigInt(sizeBytes),
+        model,
+        serial: serialNumber,
+        deviceName,
+        wwid,
+      })),
+    },
+    network: {
+      interfaceCount: interfaces.length,
+      interfaces: interfaces.map((nic, index) => ({ ...nic, index: index + 2, flags: flags(nic.carrier) })),
+    },
+  };
+}

@@ -1,0 +1,98 @@
+/** A stretch of a machine's way from nothing to accepted; `label` and `waitsFor` are what a display shows. */
+export interface Stage {
+  readonly name: string;
+  readonly label: string;
+  /** What the machine needs from somebody else to go on. */
+  readonly waitsFor: string;
+}
+
+/** The stages in the order a machine goes through them. Later ones (clean, installed) are added here. */
+export const STAGES = [
+  { name: 'off', label: 'off', waitsFor: 'power' },
+  { name: 'dhcp', label: 'DHCP', waitsFor: 'an address and a boot file name' },
+  { name: 'tftp', label: 'TFTP', waitsFor: 'the boot file' },
+  { name: 'ipxe', label: 'iPXE', waitsFor: 'the boot script' },
+  { name: 'kernel', label: 'kernel', waitsFor: 'the kernel' },
+  { name: 'initrd', label: 'initrd', waitsFor: 'the initial RAM disk' },
+  { name: 'agent', label: 'registering', waitsFor: 'the agent API' },
+  { name: 'registered', label: 'registered', waitsFor: 'acceptance' },
+  { name: 'accepted', label: 'accepted', waitsFor: '' },
+] as const satisfies readonly Stage[];
+
+/** Where a machine can be besides: it boots something that is not ours to follow, or it gave up. */
+export const ELSEWHERE = [
+  { name: 'disk', label: 'boots from disk', waitsFor: '' },
+  { name: 'environment', label: 'boots an environment', waitsFor: '' },
+  { name: 'failed', label: 'failed', waitsFor: '' },
+] as const satisfies readonly Stage[];
+
+export type StageName = (typeof STAGES)[number]['name'] | (typeof ELSEWHERE)[number]['name'];
+
+/** A file on its way to the machine. */
+export interface Transfer {
+  readonly file: string;
+  readonly receivedBytes: number;
+  readonly totalBytes: number | undefined;
+}
+
+/** Where a machine is. Times are milliseconds since 1970. */
+export interface MachineState {
+  readonly stage: StageName;
+  readonly sinceMs: number;
+  /** When the machine stops waiting and tries again or gives up. */
+  readonly untilMs?: number;
+  /** What the stage is about: a file, an address, or why it failed. */
+  readonly detail?: string;
+}
+
+/** A stage by its name. */
+export function stageOf(name: StageName): Stage {
+  return [...STAGES, ...ELSEWHERE].find((stage) => stage.name === name)!;
+}
+
+/** What can be seen of a machine from outside. */
+export interface ObservableMachine {
+  readonly name: string;
+  readonly uuid: string;
+  readonly mac: string;
+  readonly state: MachineState;
+  /** Every state so far, the present one last. */
+  readonly history: readonly MachineState[];
+  readonly transfer: Transfer | undefined;
+  /** Calls `listener` at every change of `state`, until the returned function is called. */
+  onState(listener: (state: MachineState) => void): () => void;
+}
+
+/** A machine's states as they come; machines hold one and show it. */
+export class StateLog {
+  readonly history: MachineState[];
+  transfer: Transfer | undefined;
+  readonly #listeners = new Set<(state: MachineState) => void>();
+  readonly #now: () => number;
+
+  constructor(now: () => number = Date.now) {
+    this.#now = now;
+    this.history = [{ stage: 'off', sinceMs: now() }];
+  }
+
+  get state(): MachineState {
+    return this.history.at(-1)!;
+  }
+
+  enter(stage: StageName, more: { readonly waitMs?: number; readonly detail?: string } = {}): void {
+    const sinceMs = this.#now();
+    this.transfer = undefined;
+    this.history.push({
+      stage,
+      sinceMs,
+      ...(more.waitMs !== undefined && { untilMs: sinceMs + more.waitMs }),
+      ...(more.detail !== undefined && { detail: more.detail }),
+    });
+    for (const listener of this.#listeners) listener(this.state);
+  }
+
+  listen(listener: (state: MachineState) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+}

@@ -1,0 +1,76 @@
+import { readFile } from 'node:fs/promises';
+import { assemble, checkConfig, createLogger, hasCode, type Plugin } from '@sidero/core';
+import { Writable } from 'node:stream';
+import { describe, expect, test } from 'vitest';
+
+/** A plugin under test. */
+export interface PluginCase<O extends object> {
+  /** What `definePlugin` returned. */
+  readonly plugin: (options: O) => Plugin;
+  /** Options that are valid, with every required one. */
+  readonly options: O;
+  /** Its README, which must name every option and every variable. Default: not checked. */
+  readonly readme?: URL | string;
+}
+
+/** Sets plugins up as `sidero inspect` does: nothing runs, and there is no API to talk to. */
+function setUp(plugin: Plugin) {
+  const config = checkConfig({ endpoint: '127.0.0.1', plugins: [plugin] }, { file: 'test', variables: {} });
+  const log = createLogger({ level: 'silent', destination: new Writable({ write: (_chunk, _encoding, done) => done() }) });
+  return assemble({ config, log, variables: {}, strict: true }).kernel;
+}
+
+/** What every plugin must hold to, ours and a stranger's alike. */
+export function describePlugin<O extends object>(name: string, given: PluginCase<O>): void {
+  const { plugin, options, readme } = given;
+  describe(`plugin ${name}`, () => {
+    test('has a lower-case name', () => {
+      expect(plugin(options).name).toMatch(/^[a-z][a-z0-9-]*$/);
+    });
+
+    test('setup only registers: it opens no socket, starts no timer and no process', () => {
+      const before = resources();
+      setUp(plugin(options));
+      expect(resources()).toEqual(before);
+    });
+
+    test('its taps carry its name', () => {
+      const kernel = setUp(plugin(options));
+      for (const tap of kernel.taps.filter((tap) => tap.plugin === name)) expect(tap.name).toBe(name);
+    });
+
+    test('may be set up in two systems of one process', () => {
+      const one = plugin(options);
+      setUp(one);
+      setUp(one);
+      setUp(plugin(options));
+    });
+
+    test('an unknown option is refused by name', () => {
+      const mistaken = { ...options, noSuchOption: true };
+      expect(() => setUp(plugin(mistaken))).toThrow(/noSuchOption/);
+      try {
+        setUp(plugin(mistaken));
+      } catch (thrown) {
+        expect(hasCode(thrown, 'SIDERO_OPTION_INVALID')).toBe(true);
+      }
+    });
+
+    test.runIf(readme !== undefined)('its README names every option and every variable', async () => {
+      const text = await readFile(readme!, 'utf8');
+      const { schema, settings } = plugin(options).options;
+      const { properties = {} } = schema as { properties?: Record<string, unknown> };
+      const missing = [...Object.keys(properties), ...Object.values(settings)].filter((word) => !text.includes(`\`${word}\``));
+      expect(missing).toEqual([]);
+    });
+  });
+}
+
+/** Kinds of open handles with how many there are of each, except those of the test runner, which come and go. */
+function resources(): Readonly<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const kind of process.getActiveResourcesInfo()) {
+    if (/^(TCP(Server|Socket)|UDP|Timeout|Process|FSEvent|StatWatcher|Worker)/.test(kind)) counts[kind] = (counts[kind] ?? 0) + 1;
+  }
+  return counts;
+}
