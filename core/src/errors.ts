@@ -75,6 +75,10 @@ export const failure = defineErrors({
       `Server ${d.uuid}: a call from ${d.address} was refused: ${d.why}.`,
     next: () => 'power-cycle the machine so that it network-boots again; see "Security model" in the README for bootAuth.',
   },
+  SIDERO_CLUSTER_CLOSED: {
+    message: (d: { verb: string; kind: string }) => `${d.verb} of ${d.kind} after the connection to the cluster was closed.`,
+    next: () => 'nothing is to be done when the process is stopping; else let what still works end before the client is closed.',
+  },
   SIDERO_CLUSTER_INVALID: {
     message: (d: { context: string; problem: string }) => `The kubeconfig's context "${d.context}" cannot be used: ${d.problem}.`,
     next: () => 'give a kubeconfig whose current context names an https server, with --kubeconfig FILE or KUBECONFIG.',
@@ -82,10 +86,6 @@ export const failure = defineErrors({
   SIDERO_CLUSTER_MISSING: {
     message: () => 'No Kubernetes API to work with: no --kubeconfig, no KUBECONFIG, not in a cluster, and no plugin provides one.',
     next: () => 'add apiserver() from @sidero/plugin-apiserver to the plugins in sidero.config.ts, or give --kubeconfig FILE.',
-  },
-  SIDERO_CLUSTER_NOT_CONNECTED: {
-    message: (d: { verb: string; kind: string }) => `${d.verb} of ${d.kind} before the cluster was connected, or after it was let go.`,
-    next: () => 'in setup only register (index, watch, controllers, services); read and write from what was registered.',
   },
   SIDERO_CONFIG_INVALID: {
     message: (d: { file: string; key: string; problem: string }) => `${d.file}: "${d.key}": ${d.problem}.`,
@@ -98,6 +98,10 @@ export const failure = defineErrors({
   SIDERO_CONFIG_UNREADABLE: {
     message: (d: { file: string; cause?: unknown }) => `${d.file} could not be loaded: ${messageOf(d.cause)}.`,
     next: (d: { file: string; cause?: unknown }) => `correct ${d.file}: TypeScript there may use only syntax that can be erased (no enum), and needs Node 24.12 or newer.`,
+  },
+  SIDERO_CONVERSION_FAILED: {
+    message: (d: { kind: string; name: string; to: string; problem: string }) => `${d.kind} ${d.name} can't be converted to ${d.to}: ${d.problem}.`,
+    next: () => 'correct what the message names, or write the object in the version it is stored in.',
   },
   SIDERO_ENDPOINT_MISSING: {
     message: () => 'No endpoint: servers must be told an address at which they reach us.',

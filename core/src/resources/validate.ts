@@ -1,0 +1,65 @@
+import type { Admission, AdmissionRequest, FieldError } from './custom-resource.ts';
+import type { Server } from './types.gen.ts';
+
+const DISK_BOOT_METHODS = ['', 'ipxe-exit', 'http-404', 'ipxe-sanboot'];
+const PXE_MODES = ['', 'bios', 'uefi'];
+const PATCH_OPERATIONS = ['add', 'copy', 'move', 'remove', 'replace', 'test'];
+
+/** The rules for a Server in either version; a removal is always allowed. All violations are told, in this order. */
+export function validateServer({ operation, object }: AdmissionRequest): Admission {
+  const spec = (object as Server | undefined)?.spec;
+  if (operation === 'DELETE' || !spec) return { allowed: true };
+  const errors = [
+    ...oneOf('spec.bootFromDiskMethod', spec.bootFromDiskMethod ?? '', DISK_BOOT_METHODS),
+    ...oneOf('spec.pxeMode', spec.pxeMode ?? '', PXE_MODES),
+    ...(spec.configPatches ?? []).flatMap(({ op }, index) => oneOf(`spec.configPatches.${index}.op`, op ?? '', PATCH_OPERATIONS)),
+  ];
+  return errors.length > 0 ? { allowed: false, reason: 'Invalid', errors } : { allowed: true };
+}
+
+function oneOf(field: string, value: string, valid: readonly string[]): FieldError[] {
+  if (valid.includes(value)) return [];
+  return [{ field, value, detail: `valid values are: [${valid.map((known) => JSON.stringify(known)).join(' ')}]` }];
+}
+
+/** meta/v1 Status of a request that failed. */
+export interface FailureStatus {
+  readonly kind: 'Status';
+  readonly apiVersion: 'v1';
+  readonly metadata: Readonly<Record<string, never>>;
+  readonly status: 'Failure';
+  readonly message: string;
+  readonly reason: 'Invalid' | 'BadRequest';
+  readonly details?: {
+    readonly name: string;
+    readonly group: string;
+    readonly kind: string;
+    readonly causes: readonly { readonly reason: 'FieldValueInvalid'; readonly message: string; readonly field: string }[];
+  };
+  readonly code: 422 | 400;
+}
+
+/** How a denial is told to the client, worded as Kubernetes words its own. */
+export function denialStatus(
+  denial: Admission & { allowed: false },
+  about: { readonly group: string; readonly kind: string; readonly name: string },
+): FailureStatus {
+  const failed = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure' } as const;
+  if (denial.reason === 'BadRequest') return { ...failed, message: denial.message, reason: 'BadRequest', code: 400 };
+
+  const { group, kind, name } = about;
+  const causes = denial.errors.map((error) => ({ reason: 'FieldValueInvalid', message: describe(error), field: error.field }) as const);
+  const texts = [...new Set(causes.map(({ field, message }) => `${field}: ${message}`))];
+  const all = texts.length === 1 ? texts[0] : `[${texts.join(', ')}]`;
+  return {
+    ...failed,
+    message: `${kind}.${group} ${JSON.stringify(name)} is invalid: ${all}`,
+    reason: 'Invalid',
+    details: { name, group, kind, causes },
+    code: 422,
+  };
+}
+
+function describe({ value, detail }: FieldError): string {
+  return `Invalid value: ${JSON.stringify(value) ?? 'null'}: ${detail}`;
+}
