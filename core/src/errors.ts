@@ -85,7 +85,7 @@ export const failure = defineErrors({
   },
   SIDERO_CLUSTER_MISSING: {
     message: () => 'No Kubernetes API to work with: no --kubeconfig, no KUBECONFIG, not in a cluster, and no plugin provides one.',
-    next: () => 'add apiserver() from @sidero/plugin-apiserver to the plugins in sidero.config.ts, or give --kubeconfig FILE.',
+    next: () => 'give --kubeconfig FILE, or add a plugin that brings an API server to the plugins in sidero.config.ts.',
   },
   SIDERO_CONFIG_INVALID: {
     message: (d: { file: string; key: string; problem: string }) => `${d.file}: "${d.key}": ${d.problem}.`,
