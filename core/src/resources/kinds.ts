@@ -30,6 +30,8 @@ export interface Kind<T extends KubeObject> {
   readonly kind: string;
   readonly plural: string;
   readonly namespaced: boolean;
+  /** Whether the status is written apart, at `/status`. Default true; a kind without a status never goes there. */
+  readonly statusSubresource?: boolean;
   /** Never set; carries the type. */
   readonly object?: T;
 }
