@@ -3,13 +3,13 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import {
   builtinIsWrittenAsAPlugin,
-  codeLines,
   coreNamesNoPlugin,
   emptyWordIn,
   importsWhatItLists,
   noDefaultExport,
   noTapCallsAStage,
   onlyStagesCallHooks,
+  runningLines,
   type Rule,
 } from './rules.ts';
 import { packages, parseSource, paths, ROOT, type SourceFile, sources } from './source-tree.ts';
@@ -43,7 +43,8 @@ describe('who knows whom', () => {
   });
 
   test.each(workspaces.filter(({ folder }) => folder !== '.'))('$name imports only what it lists', (owner) => {
-    const tools = Object.keys(root.devDependencies);
+    const core = workspaces.find(({ folder }) => folder === 'core')!;
+    const tools = Object.keys({ ...root.devDependencies, ...core.dependencies });
     const isTool = ({ path }: SourceFile) => path.endsWith('.test.ts') || path.includes('/scripts/') || path.includes('/image/');
     const files = within(owner.folder);
     expect(
@@ -87,11 +88,11 @@ describe('how it is written', () => {
     expect(bad).toEqual([]);
   });
 
-  test('the kernel can be read over coffee: core/src/*.ts has at most 800 lines of code', () => {
-    // Blank lines and comments do not count.
+  test('the kernel can be read over coffee: core/src/*.ts has at most 800 lines that run', () => {
+    // Types, comments and blank lines do not count.
     const files = product.filter(({ path }) => /^core\/src\/[^/]+\.ts$/.test(path));
-    const counted = files.map((file) => `${codeLines(file)} ${file.path}`);
-    const total = files.reduce((sum, file) => sum + codeLines(file), 0);
+    const counted = files.map((file) => `${runningLines(file)} ${file.path}`);
+    const total = files.reduce((sum, file) => sum + runningLines(file), 0);
     expect(total, `${counted.join('\n')}\nMove what is a room of its own into a folder of core/src, or into a plugin.`).toBeLessThanOrEqual(800);
   });
 });
@@ -198,7 +199,9 @@ describe('the rules themselves', () => {
     ).toHaveLength(1);
   });
 
-  test('count lines of code', () => {
-    expect(codeLines(file('a.ts', '/** doc\n * more */\nconst a = 1;\n\n// why\nconst b = 2; // here\n'))).toBe(2);
+  test('count lines that run', () => {
+    expect(
+      runningLines(file('a.ts', '/** doc\n * more */\nconst a: number = 1;\ninterface B {\n  c: string;\n}\n\n// why\nconst b = 2; // here\n')),
+    ).toBe(2);
   });
 });

@@ -1,3 +1,4 @@
+import { stripTypeScriptTypes } from 'node:module';
 import { posix } from 'node:path';
 import { below, type Node, type Package, packageOf, type SourceFile } from './source-tree.ts';
 
@@ -128,8 +129,10 @@ export function emptyWordIn(path: string): string | undefined {
   return path.split(/[/.-]/).find((word) => EMPTY_WORDS.includes(word));
 }
 
-/** Lines with code in them: neither blank nor comment only. */
-export function codeLines(file: SourceFile): number {
-  const withoutComments = file.text.replaceAll(/^\s*\/\*\*?[\s\S]*?\*\/\s*$/gm, '').replaceAll(/^\s*\/\/.*$/gm, '');
-  return withoutComments.split('\n').filter((line) => line.trim() !== '').length;
+/** Lines with something that runs: neither blank nor types nor comments only. */
+export function runningLines(file: SourceFile): number {
+  const withoutComments = stripTypeScriptTypes(file.text)
+    .replaceAll(/^\s*\/\*[\s\S]*?\*\/\s*$/gm, '')
+    .replaceAll(/^\s*\/\/.*$/gm, '');
+  return withoutComments.split('\n').filter((line) => !/^[\s;]*$/.test(line)).length;
 }
