@@ -174,6 +174,10 @@ export const failure = defineErrors({
     message: (d: { selector: string; problem: string }) => `The label selector "${d.selector}" cannot be read: ${d.problem}.`,
     next: () => 'write it as kubectl takes it: "key=value,other!=x,zone in (a, b),ready,!gone".',
   },
+  SIDERO_SERVER_CLASS_INVALID: {
+    message: (d: { name: string; problem: string }) => `ServerClass ${d.name} can't be matched with Servers: ${d.problem}.`,
+    next: (d: { name: string }) => `correct it: kubectl edit serverclass ${d.name}; until then its status stays as it was.`,
+  },
   SIDERO_SERVER_DUPLICATE: {
     message: (d: { uuid: string; problem: string }) => `Server ${d.uuid} was refused: ${d.problem}.`,
     next: (d: { uuid: string }) => `if it is the same machine with new parts: sidero adopt ${d.uuid}; else give each machine an SMBIOS UUID of its own in its firmware.`,
