@@ -1,0 +1,157 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { createServer, type Server } from 'node:https';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type Logger, messageOf } from '@sidero/core';
+import { type Answer, type Exchange, type Handler, send } from './exchange.ts';
+import { failure } from './errors.ts';
+import { ApiError, badRequest, internalError, unknownPath } from './status.ts';
+
+/** What the listener needs to know. */
+export interface HttpOptions {
+  readonly address: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  readonly certificate: { readonly certPem: string; readonly keyPem: string };
+  /** True for the bearer token that may do everything. */
+  isToken(token: string): boolean;
+  readonly log: Logger | undefined;
+}
+
+/** The running listener. */
+export interface HttpServer {
+  readonly port: number;
+  /** Takes a new certificate for new connections. */
+  renew(certificate: HttpOptions['certificate']): void;
+  /** Ends watches, lets answers finish for up to a second, then closes every connection. */
+  close(): Promise<void>;
+}
+
+/** Connections beyond this are closed at once; each holds a file and TLS state. */
+const MAX_CONNECTIONS = 4000;
+
+/** Time to send the request's head, in ms. */
+const HEADERS_TIMEOUT_MS = 10_000;
+
+/** Time to send a whole request, in ms. */
+const REQUEST_TIMEOUT_MS = 60_000;
+
+/** Go's clients keep idle connections for 90 s; closing them earlier would race with their next request. */
+const KEEP_ALIVE_MS = 120_000;
+
+const DRAIN_MS = 1000;
+
+/** Paths anybody may read. */
+const PUBLIC = new Set(['/healthz', '/livez', '/readyz', '/version']);
+
+/** Compares in a time that does not depend on the content. */
+export function sameToken(given: string, expected: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(given), digest(expected));
+}
+
+/** Listens with TLS and hands authorised requests to `handlers`, the first that answers wins. */
+export async function serveHttp(options: HttpOptions, handlers: readonly Handler[]): Promise<HttpServer> {
+  const closing = new AbortController();
+  const server = createServer({
+    cert: options.certificate.certPem,
+    key: options.certificate.keyPem,
+    minVersion: 'TLSv1.2',
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    handshakeTimeout: HEADERS_TIMEOUT_MS,
+    noDelay: true,
+  });
+  server.maxConnections = MAX_CONNECTIONS;
+  server.on('request', (request, response) => void serve({ request, response, closing: closing.signal }, { options, handlers }));
+  server.on('clientError', (_error, socket) => {
+    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+    else socket.destroy();
+  });
+  await listen(server, options);
+  return {
+    port: (server.address() as AddressInfo).port,
+    renew: ({ certPem, keyPem }) => server.setSecureContext({ cert: certPem, key: keyPem, minVersion: 'TLSv1.2' }),
+    close: () => close(server, closing),
+  };
+}
+
+function listen(server: Server, { address, port }: HttpOptions): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once('error', (cause) => reject(failure('SIDERO_APISERVER_LISTEN_FAILED', { address, port, cause })));
+  server.listen(port, address, () => resolve());
+  return promise;
+}
+
+async function close(server: Server, closing: AbortController): Promise<void> {
+  closing.abort();
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const cut = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+  await closed;
+  clearTimeout(cut);
+}
+
+interface Incoming {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly closing: AbortSignal;
+}
+
+async function serve(incoming: Incoming, { options, handlers }: { options: HttpOptions; handlers: readonly Handler[] }): Promise<void> {
+  const { request, response } = incoming;
+  const gone = new AbortController();
+  response.on('close', () => gone.abort());
+  response.on('error', () => gone.abort());
+  try {
+    const exchange = toExchange(incoming, gone.signal);
+    authorise(request, exchange.path, options);
+    const answer = await firstAnswer(handlers, exchange);
+    if (answer) send(response, answer);
+  } catch (error) {
+    refuse({ request, response, closing: incoming.closing }, error, options.log);
+  }
+}
+
+function toExchange({ request, response, closing }: Incoming, gone: AbortSignal): Exchange {
+  const [path = '/', ...query] = (request.url ?? '/').split('?');
+  return { request, response, path, query: new URLSearchParams(query.join('?')), signal: AbortSignal.any([gone, closing]) };
+}
+
+async function firstAnswer(handlers: readonly Handler[], exchange: Exchange): Promise<Answer | undefined> {
+  for (const handler of handlers) {
+    const answer = await handler(exchange);
+    if (answer || exchange.response.headersSent) return answer;
+  }
+  throw unknownPath();
+}
+
+function authorise(request: IncomingMessage, path: string, { isToken }: HttpOptions): void {
+  const [, token] = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '') ?? [];
+  if (token !== undefined && isToken(token)) return;
+  if (request.headers.authorization) throw new ApiError({ code: 401, reason: 'Unauthorized', message: 'Unauthorized' });
+  if (PUBLIC.has(path)) return;
+  const message = `forbidden: User "system:anonymous" cannot ${(request.method ?? 'get').toLowerCase()} path ${JSON.stringify(path)}`;
+  throw new ApiError({ code: 403, reason: 'Forbidden', message, details: {} });
+}
+
+// A Status for every failure. What is left of the body is not read: the connection ends with the answer.
+function refuse({ request, response }: Incoming, error: unknown, log: Logger | undefined): void {
+  if (response.headersSent || response.destroyed) {
+    response.destroy();
+    return;
+  }
+  const status = statusOf(error, request, log);
+  const headers = request.complete ? {} : { Connection: 'close' };
+  const retry: Record<string, string> =
+    status.details?.retryAfterSeconds === undefined ? {} : { 'Retry-After': String(status.details.retryAfterSeconds) };
+  send(response, { code: status.code, body: status.toStatus(), headers: { ...headers, ...retry } });
+}
+
+function statusOf(error: unknown, request: IncomingMessage, log: Logger | undefined): ApiError {
+  if (error instanceof ApiError) return error;
+  if ((error as NodeJS.ErrnoException).code === 'ECONNRESET') return badRequest('the request ended early');
+  log?.error({ err: error, method: request.method, url: request.url }, 'request failed');
+  return internalError(messageOf(error));
+}
