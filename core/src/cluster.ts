@@ -18,7 +18,10 @@ const IN_CLUSTER_TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
  * Never ~/.kube/config: a management plane that starts beside a live one by accident could power-cycle its servers.
  * @throws SIDERO_CLUSTER_MISSING
  */
-export async function connectCluster(kernel: Kernel, given: { kubeconfig?: string | undefined; variables: Variables; signal: AbortSignal }): Promise<Cluster> {
+export async function connectCluster(
+  kernel: Kernel,
+  given: { kubeconfig?: string | undefined; variables: Variables; signal: AbortSignal },
+): Promise<Cluster> {
   const kubeConfig = new KubeConfig();
   const file = given.kubeconfig ?? (given.variables['KUBECONFIG'] || undefined);
   if (file) {

@@ -18,6 +18,7 @@ const options = z.strictObject({
   dataDir: z.string().min(1).default('.sidero').describe('folder for what must outlive the process'),
   bootAuth: z.enum(['require', 'report', 'off']).default('require').describe('whether machines must show the token of their boot'),
   bootFromDiskMethod: z.string().default('ipxe-exit').describe('how an installed machine that asks iPXE is sent to its disk'),
+  extraAgentArgs: z.string().default('').describe("kernel arguments laid over the agent's, separated by white space"),
   healthAddress: listener.default(':9440').describe('where /healthz and /readyz answer'),
   diagnosticsAddress: listener.default(':8443').describe('where /metrics answers; HTTPS with Kubernetes tokens'),
   insecureDiagnostics: z.boolean().default(false).describe('serve /metrics by plain HTTP to anyone'),
@@ -43,6 +44,7 @@ export const siteSettings: { readonly [K in keyof SiteOptions]?: Setting<NonNull
   apiPort: integer('SIDERO_CONTROLLER_MANAGER_API_PORT'),
   httpPort: integer('SIDERO_CONTROLLER_MANAGER_CONTAINER_API_PORT'),
   bootFromDiskMethod: text('SIDERO_CONTROLLER_MANAGER_BOOT_FROM_DISK_METHOD'),
+  extraAgentArgs: text('SIDERO_CONTROLLER_MANAGER_EXTRA_AGENT_KERNEL_ARGS'),
   dataDir: text('SIDERO_DATA_DIR'),
   bootAuth: text('SIDERO_BOOT_AUTH') as Setting<'require' | 'report' | 'off'>,
   healthAddress: text('SIDERO_HEALTH_ADDRESS'),
@@ -89,7 +91,8 @@ export function checkConfig(config: SideroConfig, given: { file: string; variabl
   }
   const seen = new Set<string>();
   plugins.forEach((plugin, index) => {
-    if (seen.has(plugin.name)) throw failure('SIDERO_PLUGIN_INVALID', { file: given.file, index, problem: `is a second plugin named "${plugin.name}"` });
+    if (seen.has(plugin.name))
+      throw failure('SIDERO_PLUGIN_INVALID', { file: given.file, index, problem: `is a second plugin named "${plugin.name}"` });
     seen.add(plugin.name);
   });
   return { file: given.file, options: parsed.data, plugins };
@@ -102,7 +105,10 @@ async function readConfigFile(file: string | undefined, directory: string): Prom
     return file ? await explorer.load(resolve(directory, file)) : await explorer.search(directory);
   } catch (cause) {
     if (cause instanceof SideroError) throw cause;
-    throw failure('SIDERO_CONFIG_UNREADABLE', { file: file ?? (cause as { filepath?: string }).filepath ?? `sidero.config.* in ${directory}`, cause });
+    throw failure('SIDERO_CONFIG_UNREADABLE', {
+      file: file ?? (cause as { filepath?: string }).filepath ?? `sidero.config.* in ${directory}`,
+      cause,
+    });
   }
 }
 
@@ -114,7 +120,8 @@ async function toPlugin(entry: unknown, at: { file: string; index: number }): Pr
   }
   if (typeof entry === 'function') throw failure('SIDERO_PLUGIN_INVALID', { ...at, problem: 'is the plugin factory itself; call it' });
   const reference = typeof entry === 'string' ? { from: entry } : (entry as { from?: unknown; name?: unknown; options?: unknown } | null);
-  if (typeof reference?.from !== 'string') throw failure('SIDERO_PLUGIN_INVALID', { ...at, problem: 'is neither a plugin nor { from: PACKAGE_OR_PATH }' });
+  if (typeof reference?.from !== 'string')
+    throw failure('SIDERO_PLUGIN_INVALID', { ...at, problem: 'is neither a plugin nor { from: PACKAGE_OR_PATH }' });
   return fromModule(reference as { from: string; name?: string; options?: unknown }, at);
 }
 
@@ -130,8 +137,13 @@ async function fromModule(reference: { from: string; name?: string; options?: un
   }
   const factories = Object.values(exported).filter((value) => isFactory(value) && (name === undefined || value.pluginName === name));
   if (factories.length !== 1) {
-    const names = Object.values(exported).filter(isFactory).map((factory) => factory.pluginName);
-    throw failure('SIDERO_PLUGIN_INVALID', { ...at, problem: `("${from}") exports ${names.length ? `the plugins ${names.join(', ')}: say which as "name"` : 'no plugin made with definePlugin'}` });
+    const names = Object.values(exported)
+      .filter(isFactory)
+      .map((factory) => factory.pluginName);
+    throw failure('SIDERO_PLUGIN_INVALID', {
+      ...at,
+      problem: `("${from}") exports ${names.length ? `the plugins ${names.join(', ')}: say which as "name"` : 'no plugin made with definePlugin'}`,
+    });
   }
   return (factories[0] as (given: unknown) => Plugin)(reference.options);
 }

@@ -71,8 +71,7 @@ export const failure = defineErrors({
     next: () => 'see kubectl get serverclasses and kubectl get servers: a server must be accepted, clean, free and not cordoned.',
   },
   SIDERO_BOOT_TOKEN_INVALID: {
-    message: (d: { uuid: string; address: string; why: string }) =>
-      `Server ${d.uuid}: a call from ${d.address} was refused: ${d.why}.`,
+    message: (d: { uuid: string; address: string; why: string }) => `Server ${d.uuid}: a call from ${d.address} was refused: ${d.why}.`,
     next: () => 'power-cycle the machine so that it network-boots again; see "Security model" in the README for bootAuth.',
   },
   SIDERO_CLUSTER_CLOSED: {
@@ -97,7 +96,8 @@ export const failure = defineErrors({
   },
   SIDERO_CONFIG_UNREADABLE: {
     message: (d: { file: string; cause?: unknown }) => `${d.file} could not be loaded: ${messageOf(d.cause)}.`,
-    next: (d: { file: string; cause?: unknown }) => `correct ${d.file}: TypeScript there may use only syntax that can be erased (no enum), and needs Node 24.12 or newer.`,
+    next: (d: { file: string; cause?: unknown }) =>
+      `correct ${d.file}: TypeScript there may use only syntax that can be erased (no enum), and needs Node 24.12 or newer.`,
   },
   SIDERO_CONVERSION_FAILED: {
     message: (d: { kind: string; name: string; to: string; problem: string }) => `${d.kind} ${d.name} can't be converted to ${d.to}: ${d.problem}.`,
@@ -105,7 +105,8 @@ export const failure = defineErrors({
   },
   SIDERO_ENDPOINT_MISSING: {
     message: () => 'No endpoint: servers must be told an address at which they reach us.',
-    next: () => 'set endpoint in sidero.config.ts, or SIDERO_CONTROLLER_MANAGER_API_ENDPOINT, to an IP address of this machine on the provisioning network.',
+    next: () =>
+      'set endpoint in sidero.config.ts, or SIDERO_CONTROLLER_MANAGER_API_ENDPOINT, to an IP address of this machine on the provisioning network.',
   },
   SIDERO_FLAG_UNKNOWN: {
     message: (d: { flag: string }) => `There is no flag ${d.flag}.`,
@@ -114,7 +115,8 @@ export const failure = defineErrors({
   SIDERO_HOOK_FAILED: {
     message: (d: { hook: string; plugin: string; server?: string | undefined; cause?: unknown }) =>
       `Plugin "${d.plugin}" failed in hook "${d.hook}"${d.server ? ` for server ${d.server}` : ''}: ${messageOf(d.cause)}.`,
-    next: (d: { hook: string; plugin: string }) => `look at the log of plugin "${d.plugin}"; taking it out of sidero.config.ts takes its tap off "${d.hook}".`,
+    next: (d: { hook: string; plugin: string }) =>
+      `look at the log of plugin "${d.plugin}"; taking it out of sidero.config.ts takes its tap off "${d.hook}".`,
   },
   SIDERO_HOOK_TIMEOUT: {
     message: (d: { hook: string; plugin: string; server?: string | undefined; timeoutMs: number }) =>
@@ -127,12 +129,14 @@ export const failure = defineErrors({
   },
   SIDERO_LISTEN_FAILED: {
     message: (d: { what: string; address: string; cause?: unknown }) => `${d.what} cannot listen on ${d.address}: ${messageOf(d.cause)}.`,
-    next: (d: { what: string; address: string }) => `stop what uses ${d.address}, or give ${d.what} another port; ports below 1024 need root or CAP_NET_BIND_SERVICE.`,
+    next: (d: { what: string; address: string }) =>
+      `stop what uses ${d.address}, or give ${d.what} another port; ports below 1024 need root or CAP_NET_BIND_SERVICE.`,
   },
   SIDERO_OPTION_INVALID: {
     message: (d: { plugin: string; key: string; problem: string; from: string }) =>
       `Plugin "${d.plugin}": option "${d.key}" (from ${d.from}): ${d.problem}.`,
-    next: (d: { plugin: string; key: string; from: string }) => `correct "${d.key}" of ${d.plugin}(…) in ${d.from}; \`sidero inspect\` lists the options of each plugin.`,
+    next: (d: { plugin: string; key: string; from: string }) =>
+      `correct "${d.key}" of ${d.plugin}(…) in ${d.from}; \`sidero inspect\` lists the options of each plugin.`,
   },
   SIDERO_ORIGINAL_LIVE: {
     message: (d: { lease: string; holder: string }) => `The original Sidero is running on this cluster: Lease ${d.lease} is held by ${d.holder}.`,
@@ -149,7 +153,8 @@ export const failure = defineErrors({
   },
   SIDERO_RESOURCE_CONFLICT: {
     message: (d: { kind: string; name: string }) => `${d.kind} ${d.name}: changed by someone else at each of our attempts.`,
-    next: (d: { kind: string; name: string }) => `nothing was lost, it is tried again; if it stays, look who writes it: kubectl get ${d.kind.toLowerCase()} ${d.name} --show-managed-fields -o yaml.`,
+    next: (d: { kind: string; name: string }) =>
+      `nothing was lost, it is tried again; if it stays, look who writes it: kubectl get ${d.kind.toLowerCase()} ${d.name} --show-managed-fields -o yaml.`,
   },
   SIDERO_RESOURCE_EXISTS: {
     message: (d: { kind: string; name: string }) => `${d.kind} ${d.name} exists already.`,
@@ -158,8 +163,7 @@ export const failure = defineErrors({
   SIDERO_RESOURCE_FAILED: {
     message: (d: { verb: string; kind: string; name: string; status: number; reason: string }) =>
       `${d.verb} of ${d.kind} ${d.name} was refused by the API (${d.status}): ${d.reason}.`,
-    next: (d: { status: number }) =>
-      NEXT_BY_STATUS[d.status] ?? 'correct what the message names.',
+    next: (d: { status: number }) => NEXT_BY_STATUS[d.status] ?? 'correct what the message names.',
   },
   SIDERO_RESOURCE_MISSING: {
     message: (d: { kind: string; name: string }) => `${d.kind} ${d.name} does not exist.`,
@@ -180,7 +184,8 @@ export const failure = defineErrors({
   },
   SIDERO_SERVER_DUPLICATE: {
     message: (d: { uuid: string; problem: string }) => `Server ${d.uuid} was refused: ${d.problem}.`,
-    next: (d: { uuid: string }) => `if it is the same machine with new parts: sidero adopt ${d.uuid}; else give each machine an SMBIOS UUID of its own in its firmware.`,
+    next: (d: { uuid: string }) =>
+      `if it is the same machine with new parts: sidero adopt ${d.uuid}; else give each machine an SMBIOS UUID of its own in its firmware.`,
   },
   SIDERO_SERVER_UUID_INVALID: {
     message: (d: { uuid: string; problem: string }) => `A machine with the SMBIOS UUID "${d.uuid}" was refused: ${d.problem}.`,

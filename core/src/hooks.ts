@@ -90,7 +90,7 @@ export type BootPlan =
       readonly args: readonly string[];
       readonly reason: string;
     }
-  | { readonly target: 'disk'; /** Name in `diskBoots`. */ readonly method: string; readonly reason: string }
+  | { readonly target: 'disk' /** Name in `diskBoots`. */; readonly method: string; readonly reason: string }
   | {
       /** Not now: the machine asks again. `status` is what clients other than iPXE get. */
       readonly target: 'wait';
@@ -110,7 +110,15 @@ export type Wire = 'dhcp' | 'tftp' | 'http' | 'ipxe' | 'agent';
 
 /** Something that happened; told after the fact. */
 export type ServerEvent =
-  | { readonly type: 'seen'; readonly wire: Wire; readonly uuid?: string; readonly mac?: string; readonly address?: string; readonly detail?: string; readonly at: Date }
+  | {
+      readonly type: 'seen';
+      readonly wire: Wire;
+      readonly uuid?: string;
+      readonly mac?: string;
+      readonly address?: string;
+      readonly detail?: string;
+      readonly at: Date;
+    }
   | {
       readonly type: 'transfer';
       readonly wire: 'tftp' | 'http';
@@ -122,7 +130,16 @@ export type ServerEvent =
       readonly at: Date;
     }
   | { readonly type: 'discovered' | 'accepted' | 'refused' | 'wiped'; readonly uuid: string; readonly detail: string; readonly at: Date }
-  | { readonly type: 'environment'; readonly name: string; readonly file: string; readonly receivedBytes: number; readonly totalBytes: number | undefined; readonly state: 'running' | 'done' | 'failed'; readonly detail?: string; readonly at: Date };
+  | {
+      readonly type: 'environment';
+      readonly name: string;
+      readonly file: string;
+      readonly receivedBytes: number;
+      readonly totalBytes: number | undefined;
+      readonly state: 'running' | 'done' | 'failed';
+      readonly detail?: string;
+      readonly at: Date;
+    };
 
 /**
  * The seven hooks of a server's life. A value to complete is a waterfall, a yes/no is a bail, a fact is sync.

@@ -1,6 +1,7 @@
 import { failure } from './errors.ts';
 import { createHooks, type LifecycleHooks } from './hooks.ts';
 import { createLifecycle, type Lifecycle } from './lifecycle/index.ts';
+import { localCopy } from './lifecycle/local-copy.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { Plugin } from './plugin.ts';
@@ -62,16 +63,28 @@ export function createKernel(options: KernelOptions): Kernel {
   const hooks = createHooks();
   const guard = guardTaps(hooks, { timeoutMs: options.hookTimeoutMs, strict: options.strict, log, metrics });
   const tables = createTables();
-  const stages = createLifecycle({ hooks, resources, site, log, metrics, diskBoots: tables.diskBoots.for('core'), now: options.now ?? (() => new Date()) });
+  const stages = createLifecycle({
+    hooks,
+    resources,
+    site,
+    log,
+    metrics,
+    localCopy: (name) => localCopy(site.dataDir, name),
+    now: options.now ?? (() => new Date()),
+  });
   const lifecycle = options.strict ? refusedInTaps(stages, guard.running) : stages;
-  const found = { routes: [], grpcServices: [], controllers: [], clusters: [] } as { -readonly [K in 'routes' | 'grpcServices' | 'controllers' | 'clusters']: Kernel[K][number][] };
+  const found = { routes: [], grpcServices: [], controllers: [], clusters: [] } as {
+    -readonly [K in 'routes' | 'grpcServices' | 'controllers' | 'clusters']: Kernel[K][number][];
+  };
 
   for (const plugin of options.plugins) {
     const { name } = plugin;
     const sidero: Sidero = {
       ...{ hooks, lifecycle, resources, site, variables, metrics },
       log: log.child({ plugin: name }),
-      controllers: { add: (controller) => void found.controllers.push({ plugin: name, controller: controller as unknown as Controller<KubeObject> }) },
+      controllers: {
+        add: (controller) => void found.controllers.push({ plugin: name, controller: controller as unknown as Controller<KubeObject> }),
+      },
       http: { route: (method, path, handler) => void found.routes.push({ plugin: name, route: { method, path, handler } }) },
       grpc: { add: (definition, handlers) => void found.grpcServices.push({ plugin: name, definition, handlers }) },
       cluster: { provide: (connect) => void found.clusters.push({ plugin: name, connect }) },

@@ -15,7 +15,11 @@ export const redactedPaths: readonly string[] = SECRET_KEYS.flatMap((key) => {
 /** The one logger: pretty on a terminal, else JSON lines on `destination` (default stderr). */
 export function createLogger(options: { level?: string; destination?: NodeJS.WritableStream & { isTTY?: boolean } } = {}): Logger {
   const destination = options.destination ?? process.stderr;
-  const settings = { level: options.level ?? process.env['SIDERO_LOG_LEVEL'] ?? 'info', redact: [...redactedPaths], timestamp: stdTimeFunctions.isoTime };
+  const settings = {
+    level: options.level ?? process.env['SIDERO_LOG_LEVEL'] ?? 'info',
+    redact: [...redactedPaths],
+    timestamp: stdTimeFunctions.isoTime,
+  };
   if (!destination.isTTY) return pino({ ...settings, base: null }, destination);
   return pino(settings, pretty({ destination, ignore: 'pid,hostname', translateTime: 'HH:MM:ss.l', sync: true }));
 }

@@ -32,7 +32,15 @@ export function integer(variable: string): Setting<number> {
 
 /** A setting that is a list of texts, separated by commas. */
 export function list(variable: string): Setting<string[]> {
-  return { variable, expected: 'a list separated by commas', parse: (value) => value.split(',').map((part) => part.trim()).filter((part) => part !== '' && part !== '-') };
+  return {
+    variable,
+    expected: 'a list separated by commas',
+    parse: (value) =>
+      value
+        .split(',')
+        .map((part) => part.trim())
+        .filter((part) => part !== '' && part !== '-'),
+  };
 }
 
 const DURATION_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
@@ -63,5 +71,8 @@ export function readSetting<T>(setting: Setting<T>, variables: Variables): T | u
 /** The flag that sets a variable: `SIDERO_CONTROLLER_MANAGER_AUTO_ACCEPT_SERVERS` is `--auto-accept-servers`. */
 export function flagOf(variable: string): string {
   if (variable === 'SIDERO_CONTROLLER_MANAGER_CONTAINER_API_PORT') return '--http-port';
-  return `--${variable.replace(/^SIDERO_(CONTROLLER_MANAGER_)?/, '').toLowerCase().replaceAll('_', '-')}`;
+  return `--${variable
+    .replace(/^SIDERO_(CONTROLLER_MANAGER_)?/, '')
+    .toLowerCase()
+    .replaceAll('_', '-')}`;
 }

@@ -27,6 +27,8 @@ export interface Site {
   readonly bootAuth: 'require' | 'report' | 'off';
   /** Name in `diskBoots` for servers whose Server and ServerClass say nothing. Default `ipxe-exit`. */
   readonly bootFromDiskMethod: string;
+  /** Kernel arguments laid over the agent's, separated by white space. Default none. */
+  readonly extraAgentArgs: string;
 }
 
 /** What a plugin that provides an API server gets to work with. */

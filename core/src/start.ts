@@ -70,7 +70,12 @@ export function assemble(options: StartOptions): Assembled {
   const metrics = createMetrics({ processMetrics: true });
   const cluster = Promise.withResolvers<KubeConfig>();
   cluster.promise.catch(() => undefined);
-  const resources = createResourceClient({ kubeConfig: () => cluster.promise, log: log.child({ room: 'resources' }), metrics, component: 'sidero-controller-manager' });
+  const resources = createResourceClient({
+    kubeConfig: () => cluster.promise,
+    log: log.child({ room: 'resources' }),
+    metrics,
+    component: 'sidero-controller-manager',
+  });
   const kernel = createKernel({
     plugins: [...builtinPlugins(), ...config.plugins],
     site: siteOf(config.options, variables),
@@ -85,9 +90,9 @@ export function assemble(options: StartOptions): Assembled {
 function siteOf(options: SiteOptions, variables: Variables): Site {
   const endpoint = (options.endpoint ?? variables['API_ENDPOINT'] ?? '').replace(/^\[|\]$/g, '');
   if (!endpoint) throw failure('SIDERO_ENDPOINT_MISSING', {});
-  const { apiPort, bootAuth, bootFromDiskMethod } = options;
+  const { apiPort, bootAuth, bootFromDiskMethod, extraAgentArgs } = options;
   const authority = `${isIPv6(endpoint) ? `[${endpoint}]` : endpoint}:${apiPort}`;
-  return { endpoint, apiPort, authority, bootAuth, bootFromDiskMethod, dataDir: resolve(options.dataDir) };
+  return { endpoint, apiPort, authority, bootAuth, bootFromDiskMethod, extraAgentArgs, dataDir: resolve(options.dataDir) };
 }
 
 /**
@@ -116,7 +121,16 @@ export async function startSidero(options: StartOptions): Promise<RunningSidero>
       await Promise.allSettled([parts.port.close(), within(1800, done)]);
       await resources.close?.();
     };
-    return { kernel, resources, kubeConfig: api.kubeConfig, port: parts.port.port, healthPort: parts.healthPort, diagnosticsPort: parts.diagnosticsPort, done, close };
+    return {
+      kernel,
+      resources,
+      kubeConfig: api.kubeConfig,
+      port: parts.port.port,
+      healthPort: parts.healthPort,
+      diagnosticsPort: parts.diagnosticsPort,
+      done,
+      close,
+    };
   } catch (thrown) {
     stop.abort();
     throw thrown;
@@ -137,7 +151,13 @@ interface Serving {
   readonly diagnosticsPort: number | undefined;
 }
 
-async function serve(given: { options: StartOptions; kernel: Kernel; resources: ResourceClient; metrics: Metrics; signal: AbortSignal }): Promise<Serving> {
+async function serve(given: {
+  options: StartOptions;
+  kernel: Kernel;
+  resources: ResourceClient;
+  metrics: Metrics;
+  signal: AbortSignal;
+}): Promise<Serving> {
   const { options, kernel, resources, metrics, signal } = given;
   const { config, log } = options;
   const { healthAddress, diagnosticsAddress, insecureDiagnostics, apiPort, httpPort = apiPort } = config.options;
@@ -145,11 +165,20 @@ async function serve(given: { options: StartOptions; kernel: Kernel; resources: 
     { port: httpPort, ...(options.host === undefined ? {} : { host: options.host }) },
     { http: createHttp({ routes: kernel.routes, log: log.child({ room: 'http' }), metrics }), grpc: createGrpc(kernel.grpcServices), metrics },
   );
-  const services = runServices(kernel.tables.services.for('core').list().filter(({ where }) => where === 'every'), { log, signal });
+  const services = runServices(
+    kernel.tables.services
+      .for('core')
+      .list()
+      .filter(({ where }) => where === 'every'),
+    { log, signal },
+  );
   const serving = { name: 'ping', check: () => undefined };
-  const healthPort = healthAddress === 'off' ? undefined : await serveHealth({ address: healthAddress, live: [serving], ready: services.checks, signal });
+  const healthPort =
+    healthAddress === 'off' ? undefined : await serveHealth({ address: healthAddress, live: [serving], ready: services.checks, signal });
   const diagnosticsPort =
-    diagnosticsAddress === 'off' ? undefined : await serveDiagnostics({ address: diagnosticsAddress, isOpen: insecureDiagnostics, metrics, resources, signal });
+    diagnosticsAddress === 'off'
+      ? undefined
+      : await serveDiagnostics({ address: diagnosticsAddress, isOpen: insecureDiagnostics, metrics, resources, signal });
   return { port, services, healthPort, diagnosticsPort };
 }
 
@@ -166,9 +195,18 @@ interface Leading {
 
 async function lead({ kernel, resources, metrics, log, signal, options, isOnly }: Leading): Promise<void> {
   const work = async (leading: AbortSignal): Promise<void> => {
-    const services = runServices(kernel.tables.services.for('core').list().filter(({ where }) => where === 'leader'), { log, signal: leading });
+    const services = runServices(
+      kernel.tables.services
+        .for('core')
+        .list()
+        .filter(({ where }) => where === 'leader'),
+      { log, signal: leading },
+    );
     const controllers = kernel.controllers.map(({ controller }) => controller);
-    await Promise.all([services.done, runControllers({ controllers, client: resources, log: log.child({ room: 'controllers' }), metrics, signal: leading })]);
+    await Promise.all([
+      services.done,
+      runControllers({ controllers, client: resources, log: log.child({ room: 'controllers' }), metrics, signal: leading }),
+    ]);
   };
   if (isOnly) return work(signal);
   const lease = { namespace: options.namespace, name: LEASE_NAME };

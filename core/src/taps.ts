@@ -85,7 +85,9 @@ function tapWrapper(policy: TapPolicy, inside: AsyncLocalStorage<string>) {
       failed(labels);
       const server = serverOf(values);
       const known = cause instanceof TapTimeout;
-      const error = known ? failure('SIDERO_HOOK_TIMEOUT', { hook, plugin, server, timeoutMs }) : failure('SIDERO_HOOK_FAILED', { hook, plugin, server, cause });
+      const error = known
+        ? failure('SIDERO_HOOK_TIMEOUT', { hook, plugin, server, timeoutMs })
+        : failure('SIDERO_HOOK_FAILED', { hook, plugin, server, cause });
       if (!SKIPPED.has(hook) && !record.optional) throw error;
       log.error({ hook, tap: plugin, server, code: error.code }, error.message);
       return undefined;
@@ -100,13 +102,18 @@ function tapWrapper(policy: TapPolicy, inside: AsyncLocalStorage<string>) {
         const answer = strict ? inside.run(`${plugin} in ${hook}`, () => run(...values)) : run(...values);
         if (performance.now() - startedMs > BLOCKED_MS) {
           blocked(labels);
-          log.warn({ hook, tap: plugin, server: serverOf(values), blockedMs: Math.round(performance.now() - startedMs) }, 'a tap blocked the event loop');
+          log.warn(
+            { hook, tap: plugin, server: serverOf(values), blockedMs: Math.round(performance.now() - startedMs) },
+            'a tap blocked the event loop',
+          );
         }
         if (!isPromise(answer)) {
           done(startedMs);
           return answer;
         }
-        return withDeadline(answer, timeoutMs).catch((cause: unknown) => fail(cause, values)).finally(() => done(startedMs));
+        return withDeadline(answer, timeoutMs)
+          .catch((cause: unknown) => fail(cause, values))
+          .finally(() => done(startedMs));
       } catch (cause) {
         done(startedMs);
         return fail(cause, values);

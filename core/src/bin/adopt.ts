@@ -29,7 +29,12 @@ function configOf(file: string): KubeConfig {
 }
 
 async function adopt(server: string, kubeConfig: KubeConfig): Promise<void> {
-  const client = createResourceClient({ kubeConfig: () => kubeConfig, log: createLogger({ level: 'warn' }), metrics: createMetrics(), component: 'sidero' });
+  const client = createResourceClient({
+    kubeConfig: () => kubeConfig,
+    log: createLogger({ level: 'warn' }),
+    metrics: createMetrics(),
+    component: 'sidero',
+  });
   await client.change(ServerKind, { name: server }, (draft) => {
     draft.metadata.annotations = { ...draft.metadata.annotations, [ADOPT_ANNOTATION]: 'true' };
   });

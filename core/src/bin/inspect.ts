@@ -37,7 +37,9 @@ export async function inspect(file: string | undefined): Promise<Inspection> {
   return {
     config: config.file,
     plugins: kernel.plugins.map(({ name, options }) => ({ name, options: options.schema, settings: options.settings })),
-    hooks: Object.fromEntries(Object.keys(kernel.hooks).map((hook) => [hook, taps.filter((tap) => tap.hook === hook).map(({ plugin, optional }) => ({ plugin, optional }))])),
+    hooks: Object.fromEntries(
+      Object.keys(kernel.hooks).map((hook) => [hook, taps.filter((tap) => tap.hook === hook).map(({ plugin, optional }) => ({ plugin, optional }))]),
+    ),
     routes: kernel.routes.map(({ plugin, route }) => ({ method: route.method, path: route.path, plugin })),
     grpc: kernel.grpcServices.flatMap(({ plugin, definition }) => Object.values(definition).map(({ path }) => ({ method: path, plugin }))),
     controllers: kernel.controllers.map(({ plugin, controller }) => ({ name: controller.name, kind: controller.kind.kind, plugin })),
@@ -53,14 +55,37 @@ export async function inspect(file: string | undefined): Promise<Inspection> {
 
 function toText(inspection: Inspection): string {
   const lines: string[] = [`config    ${inspection.config}`];
-  const section = (title: string, rows: readonly string[]): void => void lines.push('', title, ...(rows.length ? rows.map((row) => `  ${row}`) : ['  (none)']));
-  section('plugins', inspection.plugins.map(({ name, settings }) => `${name}${optionsOf(settings)}`));
-  section('hooks', Object.entries(inspection.hooks).map(([hook, taps]) => `${hook.padEnd(10)}${taps.map(({ plugin }) => plugin).join(' → ') || '(no tap)'}`));
-  section('routes', inspection.routes.map(({ method, path, plugin }) => `${method.padEnd(6)}${path.padEnd(28)}${plugin}`));
-  section('gRPC', inspection.grpc.map(({ method, plugin }) => `${method.padEnd(34)}${plugin}`));
-  section('controllers', inspection.controllers.map(({ name, kind, plugin }) => `${name.padEnd(24)}${kind.padEnd(16)}${plugin}`));
-  for (const [name, entries] of Object.entries(inspection.registries)) section(name, entries.map((entry) => `${entry.name.padEnd(34)}${entry.plugin}`));
-  section('settings', Object.entries(inspection.site.settings).map(([key, variable]) => `${key.padEnd(22)}${variable}`));
+  const section = (title: string, rows: readonly string[]): void =>
+    void lines.push('', title, ...(rows.length ? rows.map((row) => `  ${row}`) : ['  (none)']));
+  section(
+    'plugins',
+    inspection.plugins.map(({ name, settings }) => `${name}${optionsOf(settings)}`),
+  );
+  section(
+    'hooks',
+    Object.entries(inspection.hooks).map(([hook, taps]) => `${hook.padEnd(10)}${taps.map(({ plugin }) => plugin).join(' → ') || '(no tap)'}`),
+  );
+  section(
+    'routes',
+    inspection.routes.map(({ method, path, plugin }) => `${method.padEnd(6)}${path.padEnd(28)}${plugin}`),
+  );
+  section(
+    'gRPC',
+    inspection.grpc.map(({ method, plugin }) => `${method.padEnd(34)}${plugin}`),
+  );
+  section(
+    'controllers',
+    inspection.controllers.map(({ name, kind, plugin }) => `${name.padEnd(24)}${kind.padEnd(16)}${plugin}`),
+  );
+  for (const [name, entries] of Object.entries(inspection.registries))
+    section(
+      name,
+      entries.map((entry) => `${entry.name.padEnd(34)}${entry.plugin}`),
+    );
+  section(
+    'settings',
+    Object.entries(inspection.site.settings).map(([key, variable]) => `${key.padEnd(22)}${variable}`),
+  );
   return `${lines.join('\n')}\n`;
 }
 

@@ -13,7 +13,10 @@ export function startCommand(program: Command): void {
     .option('--kubeconfig <file>', 'work with this cluster; default: KUBECONFIG, the cluster we run in, else the embedded API')
     .allowUnknownOption()
     .allowExcessArguments()
-    .addHelpText('after', '\nEvery setting with an environment variable is also a flag, e.g. --data-dir DIR, --auto-accept-servers=true; sidero inspect lists them.')
+    .addHelpText(
+      'after',
+      '\nEvery setting with an environment variable is also a flag, e.g. --data-dir DIR, --auto-accept-servers=true; sidero inspect lists them.',
+    )
     .action(async (options: { kubeconfig?: string }, command: Command) => {
       const file = program.opts<{ config?: string }>().config;
       const variables = await variablesOf(command.args, file);
@@ -40,7 +43,10 @@ async function run(config: LoadedConfig, given: { variables: Variables; kubeconf
 export async function variablesOf(args: readonly string[], file: string | undefined): Promise<Variables> {
   if (args.length === 0) return process.env;
   const { plugins } = await loadConfig({ file });
-  const known = [...Object.values(siteSettings).map(({ variable }) => variable), ...plugins.flatMap(({ options }) => Object.values(options.settings))];
+  const known = [
+    ...Object.values(siteSettings).map(({ variable }) => variable),
+    ...plugins.flatMap(({ options }) => Object.values(options.settings)),
+  ];
   const byFlag = new Map(known.map((variable) => [flagOf(variable), variable]));
   const found: Record<string, string> = {};
   for (let index = 0; index < args.length; index++) {

@@ -51,7 +51,9 @@ function bindingFor(server: Server, claim: Claim): ServerBinding {
     metadata: { name: server.metadata.name },
     spec: {
       metalMachineRef: { kind: 'MetalMachine', namespace: claim.namespace, name: claim.name },
-      ...(claim.serverClass === undefined ? {} : { serverClassRef: { apiVersion: ServerClassKind.apiVersion, kind: ServerClassKind.kind, name: claim.serverClass } }),
+      ...(claim.serverClass === undefined
+        ? {}
+        : { serverClassRef: { apiVersion: ServerClassKind.apiVersion, kind: ServerClassKind.kind, name: claim.serverClass } }),
     },
   } as ServerBinding;
 }

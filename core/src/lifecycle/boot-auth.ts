@@ -29,7 +29,8 @@ export function createTokenMint(key: Uint8Array): TokenMint {
       const [, bootId, end, mac] = match as unknown as [string, string, string, string];
       const given = Buffer.from(mac, 'base64url');
       const ours = macOf(uuid, bootId, end);
-      if (given.length !== ours.length || !timingSafeEqual(given, ours)) return { valid: false, why: 'its boot token was not made here for this server' };
+      if (given.length !== ours.length || !timingSafeEqual(given, ours))
+        return { valid: false, why: 'its boot token was not made here for this server' };
       if (Number.parseInt(end, 36) * 1000 < now.getTime()) return { valid: false, why: 'its boot token has ended' };
       return { valid: true, bootId };
     },

@@ -1,18 +1,18 @@
 import type { LifecycleHooks, ServerEvent } from '../hooks.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
-import type { DiskBoot } from '../registries.ts';
-import type { Registry } from '../registry.ts';
 import type { ResourceClient } from '../resources/client.ts';
 import type { Site } from '../sidero.ts';
 import type { TokenMint } from './boot-auth.ts';
+import type { LocalCopy } from './boot-choice.ts';
 
 /** What every stage works with. */
 export interface StageContext {
   readonly hooks: LifecycleHooks;
   readonly resources: ResourceClient;
   readonly site: Site;
-  readonly diskBoots: Registry<DiskBoot>;
+  /** Whether the files of an Environment are whole on this replica. */
+  readonly localCopy: (environment: string) => LocalCopy | Promise<LocalCopy>;
   /** The key lies in the API, so it is there only once the cluster is connected. */
   readonly mint: () => Promise<TokenMint>;
   readonly stream: (event: ServerEvent) => void;

@@ -57,7 +57,12 @@ async function refresh(context: StageContext, given: { known: Server; report: Ha
   const { resources, stream, now } = context;
   const problem = conflictOf(known, report);
   if (problem && !known.metadata.annotations?.[ADOPT_ANNOTATION]) {
-    await resources.record(known, { type: 'Warning', reason: 'Server Registration', message: `A machine at ${report.address} was refused: ${problem}.`, component: COMPONENT });
+    await resources.record(known, {
+      type: 'Warning',
+      reason: 'Server Registration',
+      message: `A machine at ${report.address} was refused: ${problem}.`,
+      component: COMPONENT,
+    });
     stream({ type: 'refused', uuid: report.uuid, detail: problem, at: now() });
     throw failure('SIDERO_SERVER_DUPLICATE', { uuid: report.uuid, problem });
   }
@@ -73,10 +78,17 @@ async function refresh(context: StageContext, given: { known: Server; report: Ha
   return { server, created: false };
 }
 
+/** How old "seen" may get before it is written again: a thousand idle machines that ask every 30 s are not 33 writes a second. */
+const SEEN_STALE_MS = 4 * 60_000;
+
 /** Writes down which boot of a machine may act on its Server; keeps what is there when it is the same boot. */
 export async function recordBoot(context: StageContext, given: { server: Server; pass: BootPass; address: string; mac: string }): Promise<Server> {
   const { pass, address, mac } = given;
-  const seenAt = `${context.now().toISOString().slice(0, 19)}Z`;
+  const now = context.now();
+  const seenAt = `${now.toISOString().slice(0, 19)}Z`;
+  const isFresh = (boot: { id?: string; seenAt?: string } | undefined) =>
+    boot?.id === pass.bootId && now.getTime() - Date.parse(boot.seenAt ?? '') < SEEN_STALE_MS;
+  if (isFresh(given.server.status?.boot)) return given.server;
   return context.resources.change(ServerKind, { name: given.server.metadata.name }, (draft) => {
     const known = draft.status?.boot;
     const boot = known?.id === pass.bootId ? known : { id: pass.bootId, address, mac, handedAt: seenAt };

@@ -1,5 +1,10 @@
 // Firmware defaults seen on many machines of different owners: useless as a name.
-const SHARED_BY_MANY = new Set(['03000200-0400-0500-0006-000700080009', '12345678-1234-5678-90ab-cddeefaabbcc', '00020003-0004-0005-0006-000700080009', 'fefefefe-fefe-fefe-fefe-fefefefefefe']);
+const SHARED_BY_MANY = new Set([
+  '03000200-0400-0500-0006-000700080009',
+  '12345678-1234-5678-90ab-cddeefaabbcc',
+  '00020003-0004-0005-0006-000700080009',
+  'fefefefe-fefe-fefe-fefe-fefefefefefe',
+]);
 
 /** Why a machine must not be registered under this SMBIOS UUID; undefined when it may. */
 export function problemOfUuid(uuid: string): string | undefined {

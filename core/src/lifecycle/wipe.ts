@@ -11,10 +11,14 @@ const COMPONENT = 'sidero-server';
 export async function wipe({ hooks, resources }: StageContext, server: Server): Promise<WipePlan | Hold> {
   const name = server.metadata.name;
   // Live: a binding made a moment ago must be seen.
-  const [current, binding] = await Promise.all([resources.get(ServerKind, { name }, { live: true }), resources.get(ServerBindingKind, { name }, { live: true })]);
+  const [current, binding] = await Promise.all([
+    resources.get(ServerKind, { name }, { live: true }),
+    resources.get(ServerBindingKind, { name }, { live: true }),
+  ]);
   if (!current) return { hold: 'the Server is gone' };
   if (!current.spec?.accepted) return { hold: 'the Server is not accepted' };
-  if (binding) return { hold: `the Server is allocated to MetalMachine ${binding.spec?.metalMachineRef?.namespace}/${binding.spec?.metalMachineRef?.name}` };
+  if (binding)
+    return { hold: `the Server is allocated to MetalMachine ${binding.spec?.metalMachineRef?.namespace}/${binding.spec?.metalMachineRef?.name}` };
   if (current.status?.isClean) return { hold: 'the Server is clean' };
   if (current.spec.cordoned) return { hold: 'the Server is cordoned' };
   if (current.metadata.deletionTimestamp) return { hold: 'the Server is being deleted' };
@@ -40,7 +44,8 @@ export async function wiped({ resources, stream, now }: StageContext, pass: Boot
   }
   const server = await resources.change(ServerKind, { name: pass.uuid }, (draft) => {
     const boot = draft.status?.boot;
-    if (!boot?.wipeHandedAt || boot.id !== pass.bootId) throw failure('SIDERO_WIPE_NOT_HANDED', { uuid: pass.uuid, why: 'this boot was not handed a wipe' });
+    if (!boot?.wipeHandedAt || boot.id !== pass.bootId)
+      throw failure('SIDERO_WIPE_NOT_HANDED', { uuid: pass.uuid, why: 'this boot was not handed a wipe' });
     if (!draft.spec?.accepted) throw failure('SIDERO_WIPE_NOT_HANDED', { uuid: pass.uuid, why: 'it is not accepted' });
     draft.status = { ...draft.status, isClean: true, conditions: markTrue(draft.status?.conditions ?? [], 'PowerCycle', now()) };
   });

@@ -28,19 +28,27 @@ interface SubjectAccessReview extends KubeObject {
 }
 
 const TokenReviewKind: Kind<TokenReview> = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', plural: 'tokenreviews', namespaced: false };
-const AccessReviewKind: Kind<SubjectAccessReview> = { apiVersion: 'authorization.k8s.io/v1', kind: 'SubjectAccessReview', plural: 'subjectaccessreviews', namespaced: false };
+const AccessReviewKind: Kind<SubjectAccessReview> = {
+  apiVersion: 'authorization.k8s.io/v1',
+  kind: 'SubjectAccessReview',
+  plural: 'subjectaccessreviews',
+  namespaced: false,
+};
 
 /** Serves `/metrics`. Gives the port. @throws SIDERO_LISTEN_FAILED */
 export async function serveDiagnostics(options: DiagnosticsOptions): Promise<number> {
   const handler: RequestListener = (request, response) => {
-    const answer = (status: number, body: string): void => void response.writeHead(status, { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' }).end(body);
+    const answer = (status: number, body: string): void =>
+      void response.writeHead(status, { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' }).end(body);
     respond(request, options).then(
       ({ status, body }) => answer(status, body),
       (thrown: unknown) => answer(500, `${messageOf(thrown)}\n`),
     );
   };
   const limits = { headersTimeout: 5000, requestTimeout: 10_000, keepAliveTimeout: 10_000 };
-  const server = options.isOpen ? createHttpServer(limits, handler) : createHttpsServer({ ...limits, ...(await selfSigned('sidero-diagnostics')) }, handler);
+  const server = options.isOpen
+    ? createHttpServer(limits, handler)
+    : createHttpsServer({ ...limits, ...(await selfSigned('sidero-diagnostics')) }, handler);
   return listenOn(server, { what: 'the diagnostics listener', address: options.address, signal: options.signal });
 }
 
@@ -57,7 +65,12 @@ async function respond(request: IncomingMessage, options: DiagnosticsOptions): P
 async function refusalOf(request: IncomingMessage, path: string, resources: ResourceClient): Promise<{ status: number; body: string } | undefined> {
   const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1];
   if (!token) return { status: 401, body: 'Unauthorized\n' };
-  const review = await resources.create(TokenReviewKind, { apiVersion: TokenReviewKind.apiVersion, kind: 'TokenReview', metadata: { name: '' }, spec: { token } });
+  const review = await resources.create(TokenReviewKind, {
+    apiVersion: TokenReviewKind.apiVersion,
+    kind: 'TokenReview',
+    metadata: { name: '' },
+    spec: { token },
+  });
   if (!review.status?.authenticated) return { status: 401, body: 'Unauthorized\n' };
   const { username = '', groups = [] } = review.status.user ?? {};
   const access = await resources.create(AccessReviewKind, {

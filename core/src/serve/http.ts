@@ -11,6 +11,8 @@ export interface HttpOptions {
   readonly routes: readonly { readonly plugin: string; readonly route: Route }[];
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** How long a request's head may take. Default 15 s. */
+  readonly headersTimeoutMs?: number;
 }
 
 /** Bytes of a request's head and of its URL; a PXE query with every field is under 1 KiB. */
@@ -28,11 +30,26 @@ export function createHttp(options: HttpOptions): Server {
   app.use(notFound);
   app.on('error', (thrown: unknown) => options.log.error({ err: thrown }, 'HTTP request failed'));
 
-  const server = createServer({ maxHeaderSize: MAX_HEAD_BYTES, headersTimeout: 15_000, requestTimeout: 60_000, keepAliveTimeout: 30_000 }, app.callback());
+  const { headersTimeoutMs: headersTimeout = 15_000 } = options;
+  const limits = {
+    maxHeaderSize: MAX_HEAD_BYTES,
+    headersTimeout,
+    requestTimeout: 4 * headersTimeout,
+    connectionsCheckingInterval: Math.ceil(headersTimeout / 3),
+    keepAliveTimeout: 30_000,
+  };
+  const server = createServer(limits, app.callback());
   server.maxRequestsPerSocket = 10_000;
   server.on('clientError', (cause, socket) => {
     options.metrics.counter('sidero_http_malformed_total', 'HTTP requests that could not be parsed.')();
-    if (socket.writable && (cause as { code?: string }).code !== 'ECONNRESET') socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+    const { code } = cause as { code?: string };
+    const status =
+      code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? '408 Request Timeout'
+        : code === 'HPE_HEADER_OVERFLOW'
+          ? '431 Request Header Fields Too Large'
+          : '400 Bad Request';
+    if (socket.writable && code !== 'ECONNRESET') socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
     else socket.destroy();
   });
   return server;

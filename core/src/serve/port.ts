@@ -61,13 +61,15 @@ export async function openPort(address: { host?: string; port: number }, options
   server.maxConnections = maxConnections;
   server.on('drop', () => dropped({ reason: 'limit' }));
   await listen(server, address);
+  // Node watches an HTTP server's connections (time-outs, idle ones) from this event on, and ours never listens itself.
+  http.emit('listening');
   return {
     port: (server.address() as AddressInfo).port,
     async close() {
       const closed = once(server, 'close');
       server.close();
       idle.forEach((socket) => socket.destroy());
-      http.closeIdleConnections();
+      http.close();
       injector.drain(drainMs);
       const timer = setTimeout(() => open.forEach((socket) => socket.destroy()), drainMs);
       await closed;
@@ -86,7 +88,11 @@ async function listen(server: ReturnType<typeof createServer>, { host, port }: {
   }
 }
 
-function sniff(socket: Socket, given: { timeoutMs: number; dropped: (labels: { reason: string }) => void }, decided: (isHttp2: boolean) => void): void {
+function sniff(
+  socket: Socket,
+  given: { timeoutMs: number; dropped: (labels: { reason: string }) => void },
+  decided: (isHttp2: boolean) => void,
+): void {
   let seen = Buffer.alloc(0);
   const timer = setTimeout(() => {
     given.dropped({ reason: 'silent' });

@@ -9,7 +9,13 @@ export async function selfSigned(name: string): Promise<{ key: string; cert: str
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
   const now = Date.now();
   const certificate = await X509CertificateGenerator.createSelfSigned(
-    { name: `CN=${name}`, keys: keys as never, signingAlgorithm: algorithm, notBefore: new Date(now - 3_600_000), notAfter: new Date(now + 10 * YEAR_MS) },
+    {
+      name: `CN=${name}`,
+      keys: keys as never,
+      signingAlgorithm: algorithm,
+      notBefore: new Date(now - 3_600_000),
+      notAfter: new Date(now + 10 * YEAR_MS),
+    },
     webcrypto as never,
   );
   const key = PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey), 'PRIVATE KEY');

@@ -1,0 +1,89 @@
+import { expect, test } from 'vitest';
+import * as z from 'zod';
+import { createKernel } from './kernel.ts';
+import { createLogger } from './log.ts';
+import { createMetrics } from './metrics.ts';
+import { definePlugin, type Plugin } from './plugin.ts';
+import type { ResourceClient } from './resources/client.ts';
+import type { Sidero, Site } from './sidero.ts';
+
+const site: Site = {
+  endpoint: '10.0.0.1',
+  apiPort: 8081,
+  authority: '10.0.0.1:8081',
+  dataDir: '/nowhere',
+  bootAuth: 'require',
+  bootFromDiskMethod: 'ipxe-exit',
+  extraAgentArgs: '',
+};
+// Setting up calls nothing of it; a call would throw.
+const resources = {} as ResourceClient;
+
+function kernelOf(...plugins: Plugin[]) {
+  return createKernel({
+    plugins,
+    site,
+    resources,
+    variables: {},
+    hookTimeoutMs: 100,
+    strict: true,
+    log: createLogger({ level: 'silent' }),
+    metrics: createMetrics(),
+  });
+}
+const plugin = (name: string, setup: (sidero: Sidero) => void): Plugin => definePlugin({ name, options: z.strictObject({}), setup })();
+
+test('plugins are set up in config order, and their taps run in that order', async () => {
+  const order: string[] = [];
+  const tapping = (name: string) => plugin(name, ({ hooks }) => hooks.accept.tap(name, () => void order.push(name)));
+  const kernel = kernelOf(tapping('second-by-name'), tapping('first-by-name'));
+  await kernel.hooks.accept.promise({ metadata: { name: 'x' } } as never);
+  expect(order).toEqual(['second-by-name', 'first-by-name']);
+  expect(kernel.taps.map((tap) => tap.plugin)).toEqual(['second-by-name', 'first-by-name']);
+});
+
+test('two plugins on one route are refused, naming both', () => {
+  const routing = (name: string) => plugin(name, ({ http }) => http.route('GET', '/ipxe', () => undefined));
+  expect(() => kernelOf(routing('boot-ipxe'), routing('other'))).toThrow('Plugins "boot-ipxe" and "other" both add "GET /ipxe" to http.');
+});
+
+test('what one plugin adds to a registry, another sees', () => {
+  const kernel = kernelOf(
+    plugin('giver', ({ diskBoots }) => diskBoots.add({ name: 'efi-shell', answer: () => ({ status: 200, body: '' }) })),
+    plugin('reader', ({ diskBoots }) => expect(diskBoots.ownerOf('efi-shell')).toBe('giver')),
+  );
+  expect(kernel.tables.diskBoots.for('core').get('efi-shell')).toBeDefined();
+});
+
+test('a tap that calls a stage is refused: data flows one way', async () => {
+  const kernel = kernelOf(
+    plugin('circular', ({ hooks, lifecycle }) => hooks.wipe.tapPromise('circular', async (_, server) => lifecycle.wipe(server))),
+  );
+  await expect(kernel.hooks.wipe.promise({ method: 'insecure', disks: [] }, { kind: 'Server', metadata: { name: 'x' } } as never)).rejects.toThrow(
+    'The tap of circular in wipe calls lifecycle.wipe.',
+  );
+});
+
+test('a log line of a plugin carries its name', () => {
+  const lines: string[] = [];
+  const log = createLogger({ level: 'info', destination: { write: (line: string) => lines.push(line) } as never });
+  createKernel({
+    plugins: [plugin('chatty', (sidero) => sidero.log.info('hello'))],
+    site,
+    resources,
+    variables: {},
+    hookTimeoutMs: 100,
+    strict: true,
+    log,
+    metrics: createMetrics(),
+  });
+  expect(JSON.parse(lines[0]!)).toMatchObject({ plugin: 'chatty', msg: 'hello' });
+});
+
+test('secrets are masked in log lines, also one and two levels down', () => {
+  const lines: string[] = [];
+  const log = createLogger({ level: 'info', destination: { write: (line: string) => lines.push(line) } as never });
+  log.info({ pass: 'hunter2', bmc: { user: 'hunter2', nested: { token: 'hunter2' } }, 'private-key': 'hunter2' }, 'login');
+  expect(lines[0]).toContain('login');
+  expect(lines[0]).not.toContain('hunter2');
+});

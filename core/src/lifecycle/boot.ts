@@ -1,0 +1,48 @@
+import { messageOf } from '../errors.ts';
+import type { BootFacts, BootPlan, BootRequest } from '../hooks.ts';
+import { EnvironmentKind, ServerBindingKind, ServerClassKind, ServerKind } from '../resources/kinds.ts';
+import { checked, chooseTarget, neededServerClass, planAgent, planEnvironment } from './boot-choice.ts';
+import { createTokenDesk } from './boot-token.ts';
+import type { StageContext } from './context.ts';
+
+/**
+ * What a machine boots: agent, Environment or disk; then the taps; then, for the agent, the token.
+ * A tap that fails, or an API that is away, makes the machine ask again: it never boots on half a decision.
+ */
+export function createBootStage(context: StageContext): (request: BootRequest) => Promise<BootPlan> {
+  const { hooks, log, site } = context;
+  const handOut = createTokenDesk(context);
+  const decide = async (request: BootRequest): Promise<BootPlan> => {
+    const facts = await factsOf(context, request.uuid);
+    const wanted = await planOf(context, facts, request);
+    const plan = checked(await hooks.boot.promise(wanted, request));
+    return plan.target === 'agent' && !request.peek ? handOut(plan, request, facts.server) : plan;
+  };
+  return async (request) => {
+    try {
+      const plan = await decide(request);
+      if (!request.peek)
+        log.info({ server: request.uuid, mac: request.mac, address: request.address, target: plan.target, reason: plan.reason }, 'boot decided');
+      return plan;
+    } catch (thrown) {
+      log.error({ server: request.uuid, address: request.address, err: thrown }, 'boot could not be decided');
+      return { target: 'wait', status: 503, reason: messageOf(thrown) };
+    }
+  };
+
+  async function planOf(stage: StageContext, facts: BootFacts, request: BootRequest): Promise<BootPlan> {
+    const target = chooseTarget(facts, site);
+    if (target.target === 'agent') return planAgent({ ...request, reason: target.reason }, site);
+    if (target.target !== 'environment') return target;
+    const environment = await stage.resources.get(EnvironmentKind, { name: target.name });
+    return planEnvironment(target, environment, await stage.localCopy(target.name));
+  }
+}
+
+async function factsOf({ resources }: StageContext, uuid: string): Promise<BootFacts> {
+  if (uuid === '') return { server: undefined, binding: undefined, serverClass: undefined };
+  const [server, binding] = await Promise.all([resources.get(ServerKind, { name: uuid }), resources.get(ServerBindingKind, { name: uuid })]);
+  const name = neededServerClass({ server, binding });
+  const serverClass = name === undefined ? undefined : await resources.get(ServerClassKind, { name });
+  return { server, binding, serverClass };
+}
