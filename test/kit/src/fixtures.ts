@@ -54,7 +54,10 @@ export function anEnvironment(overrides?: Overrides<Environment>): Environment {
     apiVersion: 'metal.sidero.dev/v1alpha2',
     kind: 'Environment',
     metadata: { name: 'default' },
-    spec: { kernel: { url: kernel, args: ['console=tty0', 'console=ttyS0', 'initrd=initramfs.xz', 'talos.platform=metal'] }, initrd: { url: initrd } },
+    spec: {
+      kernel: { url: kernel, args: ['console=tty0', 'console=ttyS0', 'initrd=initramfs.xz', 'talos.platform=metal'] },
+      initrd: { url: initrd },
+    },
     status: { conditions: [kernel, initrd].map((url) => ({ url, type: 'Ready', status: 'True' })) },
   };
   return withOverrides(base, overrides);

@@ -39,7 +39,9 @@ test('only what the API calls accepted counts, whatever the machine believes', (
 });
 
 test('a plain line has the time of day, the machine and its state', () => {
-  expect(plainLine(aMachine({ state: { stage: 'tftp', sinceMs: NOW, detail: 'snp.efi' } }), NOW)).toBe('12:00:10.000 4c4c4544 TFTP  waits for the boot file (snp.efi)');
+  expect(plainLine(aMachine({ state: { stage: 'tftp', sinceMs: NOW, detail: 'snp.efi' } }), NOW)).toBe(
+    '12:00:10.000 4c4c4544 TFTP  waits for the boot file (snp.efi)',
+  );
 });
 
 test('a transfer of unknown size has no bar', () => {
@@ -54,8 +56,13 @@ test('no line is wider than the terminal, and every machine has one', () => {
   const machine = fc.record({
     name: fc.string({ maxLength: 12 }),
     isAccepted: fc.boolean(),
-    state: fc.record({ stage: fc.constantFrom('off', 'tftp', 'kernel', 'failed', 'accepted'), sinceMs: fc.nat(NOW), detail: fc.string() }, { requiredKeys: ['stage', 'sinceMs'] }),
-    transfer: fc.option(fc.record({ file: fc.string(), receivedBytes: fc.nat(), totalBytes: fc.option(fc.nat(), { nil: undefined }) }), { nil: undefined }),
+    state: fc.record(
+      { stage: fc.constantFrom('off', 'tftp', 'kernel', 'failed', 'accepted'), sinceMs: fc.nat(NOW), detail: fc.string() },
+      { requiredKeys: ['stage', 'sinceMs'] },
+    ),
+    transfer: fc.option(fc.record({ file: fc.string(), receivedBytes: fc.nat(), totalBytes: fc.option(fc.nat(), { nil: undefined }) }), {
+      nil: undefined,
+    }),
   });
   fc.assert(
     fc.property(fc.array(machine, { maxLength: 5 }), fc.integer({ min: 20, max: 200 }), (machines, width) => {

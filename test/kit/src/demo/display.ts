@@ -28,7 +28,8 @@ const LABEL_WIDTH = Math.max(...STAGES.map(({ label }) => label.length));
 export function frame(view: DemoView): readonly string[] {
   const accepted = view.machines.filter(({ isAccepted }) => isAccepted).length;
   const left = Math.max(0, view.deadlineMs - view.nowMs);
-  const sum = accepted === view.machines.length ? `all ${accepted} accepted` : `${accepted} of ${view.machines.length} accepted, ${duration(left)} left`;
+  const sum =
+    accepted === view.machines.length ? `all ${accepted} accepted` : `${accepted} of ${view.machines.length} accepted, ${duration(left)} left`;
   const nameWidth = Math.max(...view.machines.map(({ name }) => name.length), 0);
   const lines = view.machines.map((machine) => `  ${machine.name.padEnd(nameWidth)}  ${machineLine(machine, view.nowMs)}`);
   return [view.title, ...lines, sum].map((line) => line.slice(0, view.width));

@@ -2,6 +2,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type AgentClient, agentClient, type HardwareInformationSchema, StorageType } from '@sidero/plugin-agent';
 import { setTimeout as delay } from 'node:timers/promises';
 import { failure } from '../errors.ts';
+import type { Random } from '../random.ts';
 import { flags, type Inventory } from './hardware.ts';
 import type { StateLog } from './state.ts';
 
@@ -15,6 +16,7 @@ export interface AgentRun {
   readonly args: readonly string[];
   readonly address: string;
   readonly states: StateLog;
+  readonly random: Random;
   /** Multiplies every pause. */
   readonly timeFactor: number;
   readonly signal: AbortSignal;
@@ -24,8 +26,9 @@ export interface AgentRun {
 const CALL_MS = 30_000;
 const RETRY_MS = 30_000;
 const GIVE_UP_MS = 300_000;
-/** Pause between two registrations while the machine waits to be accepted. */
-const POLL_MS = 5_000;
+/** Pause between two registrations while the machine waits for work: 20 s, and up to 10 s more so that machines spread. */
+const IDLE_MS = 20_000;
+const IDLE_JITTER_MS = 10_000;
 
 /** The value of a kernel argument; the first one wins, as in the agent. */
 export function kernelArgument(args: readonly string[], name: string): string | undefined {
@@ -34,35 +37,41 @@ export function kernelArgument(args: readonly string[], name: string): string | 
 }
 
 /**
- * Registers the machine and tells its addresses, then asks again until it is accepted. Returns then.
+ * Registers the machine, tells its addresses, and registers again and again, as the agent does while it waits for work. Returns when
+ * the machine is to boot anew.
  * @throws SIDERO_MACHINE_AGENT_FAILED when a call fails for 5 min, or the reason of the signal
  */
 export async function runAgent(run: AgentRun): Promise<void> {
+  const { signal, states, timeFactor } = run;
   const target = kernelArgument(run.args, 'sidero.endpoint');
   if (!target) throw failure('SIDERO_MACHINE_BOOT_FAILED', { machine: run.machine, problem: 'its kernel arguments name no sidero.endpoint' });
   const token = kernelArgument(run.args, 'sidero.token');
   // grpc-js shares connections between clients of one process; real machines do not.
   using client = agentClient({ target, token, channel: { 'grpc.use_local_subchannel_pool': 1 } });
-  let { accepted } = await register(run, client);
+  let answer = await register(run, client);
   await persistently(run, 'ReconcileServerAddresses', (options) =>
     client.reconcileServerAddresses({ uuid: run.uuid, address: [{ type: 'InternalIP', address: run.address }] }, options),
   );
-  while (!accepted) {
-    const waitMs = POLL_MS * run.timeFactor;
-    run.states.enter('registered', { waitMs });
-    await delay(waitMs, undefined, { signal: run.signal });
-    ({ accepted } = await register(run, client));
+  while (!answer.reboot) {
+    const waitMs = (IDLE_MS + run.random.between(0, IDLE_JITTER_MS)) * timeFactor;
+    const stage = answer.accepted ? 'accepted' : 'registered';
+    if (states.state.stage !== stage) states.enter(stage, { waitMs });
+    await delay(waitMs, undefined, { signal });
+    answer = await register(run, client);
   }
-  run.states.enter('accepted');
 }
 
 const register = (run: AgentRun, client: AgentClient) =>
   persistently(run, 'CreateServer', (options) =>
-    client.createServer({ hardware: hardwareMessage(run.inventory, run.uuid), hostname: '(none)', agentVersion: 'simulated' }, options),
+    client.createServer({ hardware: hardwareMessage(run.inventory, run.uuid), hostname: '', agentVersion: 'simulated' }, options),
   );
 
 /** Repeats a call as the agent does: any error may pass. */
-async function persistently<T>(run: AgentRun, call: string, attempt: (options: { timeoutMs: number; signal: AbortSignal }) => Promise<T>): Promise<T> {
+async function persistently<T>(
+  run: AgentRun,
+  call: string,
+  attempt: (options: { timeoutMs: number; signal: AbortSignal }) => Promise<T>,
+): Promise<T> {
   const { signal, timeFactor } = run;
   const endMs = performance.now() + GIVE_UP_MS * timeFactor;
   for (;;) {

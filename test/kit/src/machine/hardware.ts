@@ -51,15 +51,37 @@ export interface Inventory {
 
 // Each vendor with the form of its serial numbers and an address block that is really its own.
 const VENDORS = [
-  { manufacturer: 'Dell Inc.', productName: 'PowerEdge R640', family: 'PowerEdge', sku: 'SKU=0716;ModelName=PowerEdge R640', oui: 'b0:7b:25', nic: 'bnxt_en', serialDigits: 7 },
+  {
+    manufacturer: 'Dell Inc.',
+    productName: 'PowerEdge R640',
+    family: 'PowerEdge',
+    sku: 'SKU=0716;ModelName=PowerEdge R640',
+    oui: 'b0:7b:25',
+    nic: 'bnxt_en',
+    serialDigits: 7,
+  },
   { manufacturer: 'HPE', productName: 'ProLiant DL360 Gen10', family: 'ProLiant', sku: '867959-B21', oui: '94:40:c9', nic: 'tg3', serialDigits: 10 },
   { manufacturer: 'Supermicro', productName: 'SYS-1029U-TR4', family: 'Family', sku: '0A1C15D9', oui: '3c:ec:ef', nic: 'i40e', serialDigits: 15 },
-  { manufacturer: 'Lenovo', productName: 'ThinkSystem SR630', family: 'ThinkSystem', sku: '7X02CTO1WW', oui: '08:94:ef', nic: 'i40e', serialDigits: 8 },
+  {
+    manufacturer: 'Lenovo',
+    productName: 'ThinkSystem SR630',
+    family: 'ThinkSystem',
+    sku: '7X02CTO1WW',
+    oui: '08:94:ef',
+    nic: 'i40e',
+    serialDigits: 8,
+  },
 ] as const;
 
 const PROCESSORS = [
   { manufacturer: 'Intel(R) Corporation', productName: 'Intel(R) Xeon(R) Gold 6248 CPU @ 2.50GHz', speedMHz: 2500, coreCount: 20, threadCount: 40 },
-  { manufacturer: 'Intel(R) Corporation', productName: 'Intel(R) Xeon(R) Silver 4214R CPU @ 2.40GHz', speedMHz: 2400, coreCount: 12, threadCount: 24 },
+  {
+    manufacturer: 'Intel(R) Corporation',
+    productName: 'Intel(R) Xeon(R) Silver 4214R CPU @ 2.40GHz',
+    speedMHz: 2400,
+    coreCount: 12,
+    threadCount: 24,
+  },
   { manufacturer: 'Advanced Micro Devices, Inc.', productName: 'AMD EPYC 7302 16-Core Processor', speedMHz: 3000, coreCount: 16, threadCount: 32 },
 ] as const;
 
@@ -111,7 +133,10 @@ export function inventory(...seed: readonly (string | number)[]): Inventory {
     disks: disks(random),
     interfaces: [0, 1, 2, 3].map((index) => ({
       name: `eno${index + 1}`,
-      mac: `${vendor.oui}:${(base + index).toString(16).padStart(6, '0').replaceAll(/(..)(?=.)/g, '$1:')}`,
+      mac: `${vendor.oui}:${(base + index)
+        .toString(16)
+        .padStart(6, '0')
+        .replaceAll(/(..)(?=.)/g, '$1:')}`,
       mtu: 1500,
       driver: vendor.nic,
       carrier: index < 2,

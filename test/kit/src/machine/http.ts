@@ -31,7 +31,11 @@ export async function downloadByHttp(download: HttpDownload, signal: AbortSignal
 }
 
 async function get(download: HttpDownload, signal: AbortSignal, redirections: number): Promise<HttpAnswer> {
-  const { statusCode: status, headers, body } = await request(download.url, {
+  const {
+    statusCode: status,
+    headers,
+    body,
+  } = await request(download.url, {
     dispatcher: download.agent,
     headers: { 'user-agent': 'iPXE/1.21.1+' },
     signal,

@@ -94,7 +94,8 @@ export class SimulatedMachine implements ObservableMachine {
   }
 
   /**
-   * Switches the machine on. Resolves when it is where it stays: accepted, booting something else, or off because its power failed.
+   * Switches the machine on; with our agent it stays on, and asks for work. Resolves when it went where nobody follows it: it boots
+   * something else, hangs, or is off because its power failed.
    * @throws what stopped it (then its state is `failed`), or the reason of the signal
    */
   async run(signal: AbortSignal): Promise<void> {
@@ -107,6 +108,13 @@ export class SimulatedMachine implements ObservableMachine {
       this.#states.enter(signal.aborted ? 'off' : 'failed', { detail: messageOf(thrown) });
       throw thrown;
     }
+  }
+
+  /** Switches the machine on and leaves it running. Resolves when it is in `stage`. @throws when it failed, or the reason of the signal */
+  async bootTo(stage: StageName, signal: AbortSignal = new AbortController().signal): Promise<void> {
+    // What stops the run shows in the state, which is what `reached` looks at.
+    this.run(signal).catch(() => undefined);
+    await this.reached(stage, signal);
   }
 
   /** Cuts the power: nothing is said to anybody. */
@@ -134,18 +142,30 @@ export class SimulatedMachine implements ObservableMachine {
   }
 
   async #boot(on: AbortSignal): Promise<void> {
-    let outcome: IpxeOutcome;
-    do {
+    for (;;) {
       await this.#loadFirmware(on);
-      outcome = await this.#ipxe(on);
-    } while (outcome.action === 'reboot');
+      const outcome = await this.#ipxe(on);
+      const isAgent = outcome.action === 'boot' && outcome.args.some((arg) => arg.startsWith('sidero.endpoint='));
+      if (outcome.action !== 'reboot' && !isAgent) return this.#leave(outcome);
+      if (outcome.action !== 'boot') continue;
+      this.kernelArgs = outcome.args;
+      // A machine whose agent hangs stays until it is switched off.
+      if (this.#options.misbehaviour?.isMute) return this.#states.enter('agent', { detail: 'its agent hangs' });
+      await this.#agent(on);
+    }
+  }
+
+  /** Where the machine goes when it is not to run our agent. */
+  #leave(outcome: IpxeOutcome): void {
     if (outcome.action === 'poweroff') return this.#states.enter('off', { detail: 'its boot script switched it off' });
+    if (outcome.action === 'boot') {
+      this.kernelArgs = outcome.args;
+      return this.#states.enter('environment', { detail: outcome.kernel.pathname });
+    }
+    if (outcome.action === 'exit' && outcome.status !== 0)
+      throw failure('SIDERO_MACHINE_IPXE_FAILED', { problem: this.console.at(-1) ?? `status ${outcome.status}` });
     // After iPXE exits, firmware goes on with the next device: the disk.
-    if (outcome.action === 'disk' || (outcome.action === 'exit' && outcome.status === 0)) return this.#states.enter('disk');
-    if (outcome.action === 'exit') throw failure('SIDERO_MACHINE_IPXE_FAILED', { problem: this.console.at(-1) ?? `status ${outcome.status}` });
-    this.kernelArgs = outcome.args;
-    if (!outcome.args.some((arg) => arg.startsWith('sidero.endpoint='))) return this.#states.enter('environment', { detail: outcome.kernel.pathname });
-    await this.#agent(on);
+    this.#states.enter('disk');
   }
 
   async #loadFirmware(signal: AbortSignal): Promise<void> {
@@ -234,9 +254,7 @@ export class SimulatedMachine implements ObservableMachine {
   }
 
   async #agent(signal: AbortSignal): Promise<void> {
-    this.#states.enter('agent', { waitMs: 30_000, detail: `${this.#options.plane.http}` });
-    // A machine whose agent hangs: it stays until it is switched off.
-    if (this.#options.misbehaviour?.isMute) return;
+    this.#states.enter('agent', { waitMs: 30_000 });
     await runAgent({
       machine: this.name,
       inventory: this.inventory,
@@ -244,6 +262,7 @@ export class SimulatedMachine implements ObservableMachine {
       args: this.kernelArgs,
       address: this.#address,
       states: this.#states,
+      random: seededRandom('agent', this.#options.seed),
       timeFactor: this.#options.timeFactor ?? 1,
       signal,
     });

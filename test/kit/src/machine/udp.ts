@@ -48,6 +48,10 @@ export class UdpSocket implements AsyncDisposable {
     return socket;
   }
 
+  get port(): number {
+    return this.#socket.address().port;
+  }
+
   send(bytes: Uint8Array, port: number, host: string): void {
     if (!this.#isLost()) this.#socket.send(bytes, port, host);
   }

@@ -1,0 +1,53 @@
+import { createWriteStream } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { createLogger } from '@sidero/core';
+import { agent } from '@sidero/plugin-agent';
+import { apiserver } from '@sidero/plugin-apiserver';
+import { bootIpxe } from '@sidero/plugin-boot-ipxe';
+import { fleet } from '../machine/fleet.ts';
+import { startPlane } from '../plane.ts';
+import { simulatedBootFiles } from '../simulated-boot-files.ts';
+import type { DemoOptions } from './options.ts';
+import type { DemoWorld } from './world.ts';
+
+/** Speed of a machine's link for downloads over HTTP: 400 Mbit/s, so that the eye can follow. */
+const BYTES_PER_SECOND = 50_000_000;
+
+/** A management plane in this process, and simulated machines. Needs no root and no network but loopback. */
+export async function simulatedWorld(options: DemoOptions): Promise<DemoWorld> {
+  const dataDir = resolve(options.dataDir);
+  await rm(dataDir, { recursive: true, force: true });
+  await mkdir(dataDir, { recursive: true });
+  const logFile = join(dataDir, 'sidero.log');
+  const log = createWriteStream(logFile);
+  const base = options.portBase;
+  const { sidero, ports } = await startPlane({
+    dataDir,
+    log: createLogger({ destination: log }),
+    ports: base === undefined ? undefined : { http: base, tftp: base + 1 },
+    plugins: ({ tftp }) => [
+      apiserver({ port: base === undefined ? 0 : base + 2 }),
+      agent({ autoAccept: true }),
+      bootIpxe({ tftpPort: tftp }),
+      simulatedBootFiles(),
+    ],
+  });
+  const machines = fleet(options.servers, { plane: ports, seed: 'demo', bytesPerSecond: BYTES_PER_SECOND });
+  return {
+    title: `Sidero Metal: ${machines.length} simulated machines network-boot from 127.0.0.1:${ports.http} (HTTP, gRPC) and :${ports.tftp} (TFTP)`,
+    machines,
+    resources: sidero.resources,
+    kubeconfig: join(options.dataDir, 'kubeconfig'),
+    logFile: join(options.dataDir, 'sidero.log'),
+    done: sidero.done,
+    powerOn: (signal) => {
+      // Whatever stops a machine shows in its state.
+      for (const machine of machines) machine.run(signal).catch(() => undefined);
+    },
+    async [Symbol.asyncDispose]() {
+      await sidero.close();
+      log.end();
+    },
+  };
+}

@@ -1,0 +1,75 @@
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { checkConfig, hasCode, type Logger, type Plugin, type RunningSidero, type SideroConfig, startSidero, type Variables } from '@sidero/core';
+import type { Plane } from './machine/machine.ts';
+
+/** Ports on 127.0.0.1 that a management plane for simulated machines needs. */
+export interface PlanePorts {
+  /** TCP: HTTP and gRPC. */
+  readonly http: number;
+  /** UDP. */
+  readonly tftp: number;
+}
+
+export interface PlaneOptions {
+  /** Every plugin, told the ports. */
+  readonly plugins: (ports: PlanePorts) => readonly Plugin[];
+  readonly dataDir: string;
+  /** Default: free ones. */
+  readonly ports?: PlanePorts | undefined;
+  readonly site?: Omit<SideroConfig, 'plugins' | 'dataDir' | 'apiPort' | 'endpoint'> | undefined;
+  readonly variables?: Variables | undefined;
+  readonly log: Logger;
+  readonly now?: (() => Date) | undefined;
+}
+
+/** A management plane that runs in this process, on loopback only. */
+export interface RunningPlane {
+  readonly sidero: RunningSidero;
+  readonly ports: Required<Pick<Plane, 'host' | 'http' | 'tftp'>>;
+}
+
+/** Attempts to find ports that nobody takes between our look and our use. */
+const PORT_ATTEMPTS = 5;
+
+/** Starts a management plane without touching any cluster: no kubeconfig is looked for. @throws what `startSidero` throws */
+export async function startPlane(options: PlaneOptions): Promise<RunningPlane> {
+  for (let attempt = 1; ; attempt++) {
+    const ports = options.ports ?? (await freePorts());
+    try {
+      return { sidero: await start(options, ports), ports: { host: '127.0.0.1', ...ports } };
+    } catch (thrown) {
+      if (options.ports || attempt === PORT_ATTEMPTS || !hasCode(thrown, 'SIDERO_LISTEN_FAILED')) throw thrown;
+    }
+  }
+}
+
+async function start(options: PlaneOptions, ports: PlanePorts): Promise<RunningSidero> {
+  const variables = options.variables ?? {};
+  const config = checkConfig(
+    {
+      healthAddress: 'off',
+      diagnosticsAddress: 'off',
+      ...options.site,
+      endpoint: '127.0.0.1',
+      apiPort: ports.http,
+      dataDir: options.dataDir,
+      plugins: options.plugins(ports),
+    },
+    { file: 'test kit', variables },
+  );
+  return await startSidero({ config, log: options.log, variables, host: '127.0.0.1', ...(options.now && { now: options.now }) });
+}
+
+async function freePorts(): Promise<PlanePorts> {
+  const tcp = createServer().listen(0, '127.0.0.1');
+  const udp = createSocket('udp4').bind(0, '127.0.0.1');
+  await Promise.all([once(tcp, 'listening'), once(udp, 'listening')]);
+  const ports = { http: (tcp.address() as { port: number }).port, tftp: udp.address().port };
+  const closed = [once(tcp, 'close'), once(udp, 'close')];
+  tcp.close();
+  udp.close();
+  await Promise.all(closed);
+  return ports;
+}

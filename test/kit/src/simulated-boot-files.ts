@@ -1,0 +1,3 @@
+import { type BootFile, definePlugin } from '@sidero/core';
+import * as z from 'zod';
+import { seededRandom } from './random.ts';
