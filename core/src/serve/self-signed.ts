@@ -1,3 +1,7 @@
+// @peculiar/x509 needs it before it is loaded.
+import 'reflect-metadata';
+// @peculiar/x509 does not load without it.
+import 'reflect-metadata';
 import { webcrypto } from 'node:crypto';
 import { PemConverter, X509CertificateGenerator } from '@peculiar/x509';
 
