@@ -1,17 +1,8 @@
 import type { Child } from './child.ts';
 import type { Namespace } from './namespace.ts';
 
-// Nothing from the host's own configuration, no DNS, no files outside.
-const ALONE = [
-  '--keep-in-foreground',
-  '--log-facility=-',
-  '--port=0',
-  '--conf-file=/dev/null',
-  '--pid-file=',
-  '--user=root',
-  '--interface=br0',
-  '--bind-interfaces',
-];
+// Nothing from the host's own configuration, no DNS, no files outside, no other user (who has none to change to).
+const ALONE = ['--no-daemon', '--log-facility=-', '--port=0', '--conf-file=/dev/null', '--pid-file=', '--interface=br0', '--bind-interfaces'];
 
 /** Says on the link that there is IPv6 here, and nothing else: it leaves DHCP to whom the test is about. */
 export function routerAdvertiser(space: Namespace): Promise<Child> {

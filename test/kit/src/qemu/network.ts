@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { routerAdvertiser } from './dnsmasq.ts';
@@ -78,11 +78,12 @@ function network(space: Namespace, { dir, stack }: { dir: string; stack: AsyncDi
   };
 }
 
-// What a killed run leaves is its folder: the kernel has taken the rest.
+// What a killed run leaves is its folder: the kernel has taken the rest. Another user's is that user's to remove.
 async function removeLeftovers(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     const owner = new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1];
-    if (owner && !isAlive(Number(owner))) await rm(join(tmpdir(), name), { recursive: true, force: true });
+    const folder = join(tmpdir(), name);
+    if (owner && !isAlive(Number(owner)) && (await stat(folder)).uid === process.getuid?.()) await rm(folder, { recursive: true, force: true });
   }
 }
 
