@@ -41,7 +41,8 @@ export async function sizeByTftp(download: TftpDownload, link: Link, signal: Abo
     socket.send(request, download.port, download.host);
     const answer = await socket.receive(download.timeoutMs ?? 1000);
     if (!answer) continue;
-    const packet = decodeTftp(answer.bytes);
+    const packet = decoded(answer);
+    if (!packet) continue;
     if (packet.op === 'error') throw failed(download, `error ${packet.code}: ${packet.message}`);
     if (packet.op !== 'oack' || !packet.options.has('tsize')) throw failed(download, 'the server does not tell the size');
     socket.send(encodeTftp({ op: 'error', code: 8, message: 'User aborted the transfer' }), answer.from.port, answer.from.address);
@@ -51,6 +52,15 @@ export async function sizeByTftp(download: TftpDownload, link: Link, signal: Abo
 }
 
 const failed = ({ machine, file }: TftpDownload, problem: string) => failure('SIDERO_MACHINE_TFTP_FAILED', { machine, file, problem });
+
+/** Firmware passes over what it cannot read. */
+function decoded({ bytes }: Datagram): TftpPacket | undefined {
+  try {
+    return decodeTftp(bytes);
+  } catch {
+    return undefined;
+  }
+}
 
 class Reception {
   readonly #download: TftpDownload;
@@ -90,10 +100,11 @@ class Reception {
     }
   }
 
-  #isComplete({ bytes, from }: Datagram): boolean {
-    const packet = decodeTftp(bytes);
+  #isComplete(datagram: Datagram): boolean {
+    const packet = decoded(datagram);
+    if (!packet) return false;
     // A server may go on from a port of its own; ours does not.
-    this.#port = from.port;
+    this.#port = datagram.from.port;
     if (packet.op === 'error') throw failed(this.#download, `error ${packet.code}: ${packet.message}`);
     if (packet.op === 'oack' && this.#blocks.length === 0) this.#agree(packet.options);
     return packet.op === 'data' && this.#isLast(packet);

@@ -24,6 +24,8 @@ export class UdpSocket implements AsyncDisposable {
   readonly #signal: AbortSignal;
   readonly #waiting: Datagram[] = [];
   #wake: (() => void) | undefined;
+  /** The last datagram on its way out: closing the socket would take it back. */
+  #sending: Promise<void> = Promise.resolve();
   readonly #onAbort = () => this.#wake?.();
 
   private constructor(link: Link, signal: AbortSignal) {
@@ -53,7 +55,8 @@ export class UdpSocket implements AsyncDisposable {
   }
 
   send(bytes: Uint8Array, port: number, host: string): void {
-    if (!this.#isLost()) this.#socket.send(bytes, port, host);
+    if (this.#isLost()) return;
+    this.#sending = new Promise((resolve) => this.#socket.send(bytes, port, host, () => resolve()));
   }
 
   /** The next datagram; undefined after `timeoutMs` without one. @throws the reason of the signal */
@@ -66,6 +69,7 @@ export class UdpSocket implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#signal.removeEventListener('abort', this.#onAbort);
+    await this.#sending;
     const closed = once(this.#socket, 'close');
     this.#socket.close();
     await closed;
