@@ -19,4 +19,4 @@ export { createResourceClient, type ResourceClientOptions, type RunningResourceC
 export { labelSelector } from './resources/label-selector.ts';
 export { boolean, duration, integer, list, type Setting, text, type Variables } from './settings.ts';
 export type { ClusterContext, ConnectCluster, Route, Sidero, Site } from './sidero.ts';
-export { type RunningSidero, type StartOptions, startSidero } from './start.ts';
+export { type Assembled, assemble, type RunningSidero, type StartOptions, startSidero } from './start.ts';
