@@ -50,10 +50,10 @@ function convert(object: KubeObject & { readonly items?: unknown }, to: string, 
   const list = known.find(({ definition }) => definition.spec.names.listKind === object.kind);
   if (list) {
     // Items of a list may leave out what the list says for all of them.
-    const items = z.array(z.looseObject({})).parse(object.items ?? []) as object[];
-    const kind = list.definition.spec.names.kind;
-    const whole = items.map((item) => kubeObject.parse({ apiVersion: object.apiVersion, kind, metadata: {}, ...item }));
-    return { ...object, apiVersion: to, items: whole.map((item) => convert(item, to, resources)) } as KubeObject;
+    const known = { apiVersion: object.apiVersion, kind: list.definition.spec.names.kind, metadata: {} };
+    const items = (Array.isArray(object.items) ? object.items : []).map((item: unknown) => ({ ...known, ...(item as object) }));
+    if (!items.every(isKubeObject)) throw new Error(`an item of ${object.kind} is no object`);
+    return { ...object, apiVersion: to, items: items.map((item) => convert(item, to, resources)) } as KubeObject;
   }
   const resource = known.find(({ definition }) => definition.spec.names.kind === object.kind);
   if (!resource) throw new Error(`${object.kind} of ${object.apiVersion} is no kind that is converted here`);
@@ -70,14 +70,14 @@ export function answerAdmission(review: unknown, resource: CustomResource): obje
   return { apiVersion, kind, response: { uid: request.uid, ...judge(request, resource) } };
 }
 
-function judge({ operation, object, oldObject, name }: z.infer<typeof admissionReview>['request'], { definition, validate }: CustomResource): object {
-  if (!validate || operation === 'CONNECT') return { allowed: true };
-  const { group, names, versions } = definition.spec;
+function judge({ operation, object, oldObject, name }: z.infer<typeof admissionReview>['request'], resource: CustomResource): object {
+  if (!resource.validate || operation === 'CONNECT') return { allowed: true };
+  const { group, names, versions } = resource.definition.spec;
   const schema = versions.find((version) => object?.apiVersion === `${group}/${version.name}`)?.schema.openAPIV3Schema;
   const problem = object && (schema ? findWrongType(schema, object, '') : `there is no version ${object.apiVersion}`);
   const admission = problem
     ? ({ allowed: false, reason: 'BadRequest', message: problem } as const)
-    : validate({ operation, object: object ?? undefined, oldObject: oldObject ?? undefined });
+    : resource.validate({ operation, object: object ?? undefined, oldObject: oldObject ?? undefined });
   if (admission.allowed) return { allowed: true };
   return { allowed: false, status: denialStatus(admission, { group, kind: names.kind, name: object?.metadata.name ?? name ?? '' }) };
 }
@@ -87,7 +87,7 @@ function malformed(error: z.ZodError): Malformed {
   return { malformed: `${issue?.path.join('.') || 'body'}: ${issue?.message ?? error.message}` };
 }
 
-function isKubeObject(value: unknown): boolean {
+function isKubeObject(value: unknown): value is KubeObject {
   const given = value as Partial<Record<keyof KubeObject, unknown>> | null;
   const isObject = typeof given === 'object' && given !== null && typeof given.metadata === 'object' && given.metadata !== null;
   return isObject && typeof given.apiVersion === 'string' && typeof given.kind === 'string';

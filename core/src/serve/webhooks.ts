@@ -1,9 +1,9 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { IncomingMessage, RequestListener } from 'node:http';
 import { createServer, type Server as HttpsServer } from 'node:https';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createSecureContext } from 'node:tls';
 import { messageOf } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
@@ -58,7 +58,7 @@ export function webhookService(options: WebhookOptions): Service {
         if ('problem' in look) {
           log.info(
             { problem: look.problem },
-            server ? 'the webhooks keep their certificate' : 'the webhooks wait for a certificate; without one only v1alpha2 is usable',
+            server ? 'the webhooks keep their certificate' : 'the webhooks wait for a certificate; only an API server that calls them needs one',
           );
         } else if (server) {
           server.setSecureContext(look);
@@ -89,11 +89,10 @@ async function* certificates({ certificate, pollMs = 2000 }: WebhookOptions, sig
 
 async function readCertificate(directory: string): Promise<Certificate | { problem: string }> {
   try {
-    const [cert, key] = await Promise.all(['tls.crt', 'tls.key'].map((name) => readFile(join(directory, name), 'utf8')));
-    const certificate = { cert: cert!, key: key! };
-    // Throws when one of the two is of the next pair already.
-    createSecureContext(certificate);
-    return certificate;
+    const [cert = '', key = ''] = await Promise.all(['tls.crt', 'tls.key'].map((name) => readFile(join(directory, name), 'utf8')));
+    // While a pair is being replaced one of the two may be of the next pair already, or be empty, which TLS would take for "none".
+    const isPair = new X509Certificate(cert).checkPrivateKey(createPrivateKey(key));
+    return isPair ? { cert, key } : { problem: `tls.key in ${directory} is not the key of tls.crt` };
   } catch (thrown) {
     return { problem: messageOf(thrown) };
   }
@@ -136,7 +135,7 @@ export function webhookListener({ customResources, log, metrics }: Pick<WebhookO
 
 function routesOf(resources: readonly CustomResource[]): ReadonlyMap<string, Route> {
   const routes = new Map<string, Route>([['/convert', { maxBytes: MAX_CONVERSION_BYTES, answer: (review) => answerConversion(review, resources) }]]);
-  for (const resource of resources.filter(({ validate }) => validate)) {
+  for (const resource of resources.filter((known) => known.validate !== undefined)) {
     const { group, versions, names } = resource.definition.spec;
     for (const { name } of versions) {
       const path = `/validate-${group.replaceAll('.', '-')}-${name}-${names.kind.toLowerCase()}`;
@@ -146,17 +145,17 @@ function routesOf(resources: readonly CustomResource[]): ReadonlyMap<string, Rou
   return routes;
 }
 
-async function respond(request: IncomingMessage, { maxBytes, answer }: Route): Promise<Answer> {
+async function respond(request: IncomingMessage, route: Route): Promise<Answer> {
   if (request.method !== 'POST') return { status: 405, body: 'reviews are sent by POST' };
-  const text = await readBody(request, maxBytes);
-  if (text === undefined) return { status: 413, body: `a review of more than ${maxBytes} bytes` };
+  const text = await readBody(request, route.maxBytes);
+  if (text === undefined) return { status: 413, body: `a review of more than ${route.maxBytes} bytes` };
   let review: unknown;
   try {
     review = JSON.parse(text);
   } catch (thrown) {
     return { status: 400, body: `the body is not JSON: ${messageOf(thrown)}` };
   }
-  const body = answer(review);
+  const body = route.answer(review);
   return 'malformed' in body ? { status: 400, body: `no review: ${String(body.malformed)}` } : { status: 200, body };
 }
 
@@ -164,7 +163,8 @@ async function respond(request: IncomingMessage, { maxBytes, answer }: Route): P
 async function readBody(request: IncomingMessage, maxBytes: number): Promise<string | undefined> {
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  // Left open on return, so that the answer still gets out.
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     length += chunk.length;
     if (length > maxBytes) return undefined;
     chunks.push(chunk);
