@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
 import { delimiter, join } from 'node:path';
 
+const ROOT = join(import.meta.dirname, '..');
 /** The programs of our devDependencies, and the Node they want. */
-const TOOLS = join(import.meta.dirname, '../node_modules/.bin');
+const TOOLS = join(ROOT, 'node_modules/.bin');
 
 /** How a program ended and what it said. */
 export interface Outcome {
@@ -26,6 +27,7 @@ export function runCommand([program, ...args]: readonly [string, ...string[]], {
   const child = spawn(program, args, {
     detached: true,
     stdio: isShown ? ['ignore', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe'],
+    cwd: ROOT,
     env: { ...process.env, PATH: [TOOLS, process.env['PATH']].join(delimiter), ...env },
   });
   let output = '';

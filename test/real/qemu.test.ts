@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { access } from 'node:fs/promises';
-import { createNetwork, type Namespace, qemuSupport } from '@sidero/testing';
+import { createNetwork, type Namespace, qemuSupport } from '@sidero/testing/qemu';
 import { describe, expect, test, vi } from 'vitest';
 
 const SERVER = `require('node:http').createServer((_, answer) => answer.end('hello')).listen(8000, () => console.log('serving'))`;
@@ -42,7 +42,7 @@ describe.skipIf(qemuSupport([]).length > 0)('a network for QEMU machines', () =>
   });
 
   test('vanishes with the process that made it, even when that is killed', async () => {
-    const script = `import { createNetwork } from '@sidero/testing';
+    const script = `import { createNetwork } from '@sidero/testing/qemu';
       const network = await createNetwork();
       const child = await network.start(['sleep', '1000'], { name: 'sleep' });
       console.log(JSON.stringify({ pids: [network.pid, child.pid], dir: network.dir }));

@@ -19,8 +19,6 @@ export interface Means {
 
 /** Debian packages, each with a file it brings, for the real parts that are not built from source. */
 const PACKAGES: Readonly<Record<string, string>> = {
-  'busybox-static': '/bin/busybox',
-  cpio: '/usr/bin/cpio',
   curl: '/usr/bin/curl',
   'dnsmasq-base': '/usr/sbin/dnsmasq',
   iproute2: '/sbin/ip',
@@ -29,7 +27,6 @@ const PACKAGES: Readonly<Record<string, string>> = {
   ovmf: '/usr/share/OVMF/OVMF_CODE_4M.fd',
   'qemu-system-x86': '/usr/bin/qemu-system-x86_64',
   'tftp-hpa': '/usr/bin/tftp',
-  zstd: '/usr/bin/zstd',
 };
 
 const ROOT = join(import.meta.dirname, '../../..');
@@ -66,13 +63,18 @@ export async function kubernetes({ mayInstall, signal, say }: Means): Promise<Pa
   return { name, missing: outcome.code === 0 ? undefined : `${script}: ${lastLines(outcome)}` };
 }
 
-/** Builds the agent's kernel and initramfs, which the real machines boot. */
-export async function agentImage({ signal, say }: Means): Promise<Part> {
+/** Builds the agent's kernel and initramfs, which the real machines boot, from packages that Debian's archive has now. */
+export async function agentImage({ mayInstall, signal, say }: Means): Promise<Part> {
   const name = 'agent image';
-  const lacking = lackingPackages();
-  if (lacking.length > 0) return { name, missing: `it is built with ${lacking.join(', ')}` };
-  say('building the agent image in the background');
-  const outcome = await runCommand([process.execPath, join(ROOT, 'plugins/agent/image/build.ts')], { signal });
+  const obstacle = !hasProgram('apt-get') ? 'its kernel comes from Debian, and this is not Debian' : undefined;
+  if (obstacle) return { name, missing: obstacle };
+  const build = [process.execPath, join(ROOT, 'plugins/agent/image/build.ts')] as const;
+  let outcome = await runCommand(build, { signal });
+  if (outcome.code !== 0 && mayInstall && process.getuid?.() === 0) {
+    say('fetching the list of Debian packages, as root: apt-get update');
+    await runCommand(['apt-get', 'update'], { signal });
+    outcome = await runCommand(build, { signal });
+  }
   return { name, missing: outcome.code === 0 ? undefined : `npm run build:agent: ${lastLines(outcome)}` };
 }
 
