@@ -61,7 +61,7 @@ test.each([
   ['a plugin named twice', '{"plugins": ["./hello.mjs", "./hello.mjs"]}', 'SIDERO_PLUGIN_INVALID', 'second plugin named "hello"'],
   ['something that is no plugin', '{"plugins": [7]}', 'SIDERO_PLUGIN_INVALID', 'plugins[0] is neither'],
   ['broken JSON', '{', 'SIDERO_CONFIG_UNREADABLE', 'sidero.config.json'],
-])('%s is refused, naming file and place', async (_, content, code, words) => {
+])('%s is refused, naming file and place', async (...[, content, code, words]) => {
   await write('sidero.config.json', content);
   await expect(load()).rejects.toMatchObject({ code, message: expect.stringContaining(words), next: expect.stringMatching(/\w/) });
 });

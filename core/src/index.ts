@@ -19,4 +19,3 @@ export { createResourceClient, type ResourceClientOptions, type RunningResourceC
 export { labelSelector } from './resources/label-selector.ts';
 export { boolean, duration, integer, list, type Setting, text, type Variables } from './settings.ts';
 export type { ClusterContext, ConnectCluster, Route, Sidero, Site } from './sidero.ts';
-export { type Assembled, assemble, type RunningSidero, type StartOptions, startSidero } from './start.ts';

@@ -45,6 +45,9 @@ export interface Kernel {
   readonly clusters: readonly { readonly plugin: string; readonly connect: ConnectCluster }[];
 }
 
+type Lists = 'routes' | 'grpcServices' | 'controllers' | 'clusters';
+type Found = { readonly [K in Lists]: Kernel[K][number][] };
+
 const createTables = () => ({
   files: new RegistryTable<BootFile>('files'),
   powerDrivers: new RegistryTable<PowerDriver>('powerDrivers'),
@@ -73,32 +76,34 @@ export function createKernel(options: KernelOptions): Kernel {
     now: options.now ?? (() => new Date()),
   });
   const lifecycle = options.strict ? refusedInTaps(stages, guard.running) : stages;
-  const found = { routes: [], grpcServices: [], controllers: [], clusters: [] } as {
-    -readonly [K in 'routes' | 'grpcServices' | 'controllers' | 'clusters']: Kernel[K][number][];
-  };
+  const found: Found = { routes: [], grpcServices: [], controllers: [], clusters: [] };
 
   for (const plugin of options.plugins) {
-    const { name } = plugin;
-    const sidero: Sidero = {
-      ...{ hooks, lifecycle, resources, site, variables, metrics },
-      log: log.child({ plugin: name }),
-      controllers: {
-        add: (controller) => void found.controllers.push({ plugin: name, controller: controller as unknown as Controller<KubeObject> }),
-      },
-      http: { route: (method, path, handler) => void found.routes.push({ plugin: name, route: { method, path, handler } }) },
-      grpc: { add: (definition, handlers) => void found.grpcServices.push({ plugin: name, definition, handlers }) },
-      cluster: { provide: (connect) => void found.clusters.push({ plugin: name, connect }) },
-      files: tables.files.for(name),
-      powerDrivers: tables.powerDrivers.for(name),
-      diskBoots: tables.diskBoots.for(name),
-      services: tables.services.for(name),
-      commands: tables.commands.for(name),
-      customResources: tables.customResources.for(name),
-    };
-    guard.owned(name, () => plugin.setup(sidero));
+    const shared = { hooks, lifecycle, resources, site, variables, metrics, log: log.child({ plugin: plugin.name }) };
+    guard.owned(plugin.name, () => plugin.setup({ ...shared, ...registriesFor(plugin.name, tables, found) }));
   }
   refuseSharedRoutes(found.routes);
   return { plugins: options.plugins, hooks, lifecycle, site, taps: guard.taps, tables, ...found };
+}
+
+// What a plugin adds to, each entry signed with its name.
+function registriesFor(
+  plugin: string,
+  tables: Kernel['tables'],
+  found: Found,
+): Omit<Sidero, 'hooks' | 'lifecycle' | 'resources' | 'site' | 'variables' | 'metrics' | 'log'> {
+  return {
+    controllers: { add: (controller) => void found.controllers.push({ plugin, controller: controller as unknown as Controller<KubeObject> }) },
+    http: { route: (method, path, handler) => void found.routes.push({ plugin, route: { method, path, handler } }) },
+    grpc: { add: (definition, handlers) => void found.grpcServices.push({ plugin, definition, handlers }) },
+    cluster: { provide: (connect) => void found.clusters.push({ plugin, connect }) },
+    files: tables.files.for(plugin),
+    powerDrivers: tables.powerDrivers.for(plugin),
+    diskBoots: tables.diskBoots.for(plugin),
+    services: tables.services.for(plugin),
+    commands: tables.commands.for(plugin),
+    customResources: tables.customResources.for(plugin),
+  };
 }
 
 // Data flows one way: transport, stage, hook, tap. A tap that calls a stage would close a circle.

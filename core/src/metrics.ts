@@ -9,7 +9,11 @@ export interface Metrics {
   /** Returns a function that sets the value. */
   gauge(name: string, help: string, labels?: readonly string[]): (value: number, labels?: Labels) => void;
   /** Returns a function that observes one value. */
-  histogram(name: string, help: string, labels: readonly string[], buckets: readonly number[]): (value: number, labels?: Labels) => void;
+  histogram(
+    name: string,
+    help: string,
+    given: { readonly labels: readonly string[]; readonly buckets: readonly number[] },
+  ): (value: number, labels?: Labels) => void;
   /** The text exposition of everything. */
   text(): Promise<string>;
 }
@@ -33,7 +37,7 @@ export function createMetrics(options: { processMetrics?: boolean } = {}): Metri
       const metric = once(name, () => new Gauge({ name, help, labelNames: [...labels], registers }));
       return (value, values = {}) => metric.set(values, value);
     },
-    histogram(name, help, labels, buckets) {
+    histogram(name, help, { labels, buckets }) {
       const metric = once(name, () => new Histogram({ name, help, labelNames: [...labels], buckets: [...buckets], registers }));
       return (value, values = {}) => metric.observe(values, value);
     },

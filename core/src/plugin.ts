@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { failure } from './errors.ts';
+import { failure, type SideroError } from './errors.ts';
 import { readSetting, type Setting, type Variables } from './settings.ts';
 import type { Sidero } from './sidero.ts';
 
@@ -49,7 +49,10 @@ export function definePlugin<S extends z.ZodType>(definition: PluginDefinition<S
     setup(sidero) {
       const overrides = readSettings(settings, sidero.variables);
       const parsed = definition.options.safeParse({ ...(given[0] as object | undefined), ...overrides });
-      if (!parsed.success) throw optionFailure(definition.name, settings, overrides, parsed.error);
+      if (!parsed.success) {
+        const given = settings.filter(([key]) => key in overrides).map(([key, setting]) => [key, setting.variable] as const);
+        throw optionFailure(definition.name, parsed.error, new Map(given));
+      }
       definition.setup(sidero, parsed.data);
     },
   });
@@ -61,15 +64,13 @@ function readSettings(settings: readonly [string, Setting<unknown>][], variables
   return Object.fromEntries(values.filter(([, value]) => value !== undefined));
 }
 
-function optionFailure(plugin: string, settings: readonly [string, Setting<unknown>][], overrides: object, error: z.ZodError) {
+function optionFailure(plugin: string, error: z.ZodError, fromVariables: ReadonlyMap<string, string>): SideroError {
   const [issue] = error.issues;
   const unknown = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
-  const key = unknown ?? String(issue?.path[0] ?? '');
-  const variable = settings.find(([name]) => name === key)?.[1].variable;
   return failure('SIDERO_OPTION_INVALID', {
     plugin,
     key: unknown ?? (issue?.path.join('.') || '(all)'),
     problem: issue?.message ?? error.message,
-    from: key in overrides && variable ? variable : 'the config file',
+    from: fromVariables.get(String(issue?.path[0])) ?? 'the config file',
   });
 }

@@ -12,6 +12,7 @@ import { createMetrics, type Metrics } from './metrics.ts';
 import { leaseIsLive, runAsLeader } from './reconcile/leader.ts';
 import { runControllers } from './reconcile/run-controllers.ts';
 import type { ResourceClient } from './resources/client.ts';
+import { EnvironmentKind, type KubeObject, ServerBindingKind, ServerClassKind, ServerKind } from './resources/kinds.ts';
 import { createResourceClient, type RunningResourceClient } from './resources/kube-client.ts';
 import { serveDiagnostics } from './serve/diagnostics.ts';
 import { createGrpc } from './serve/grpc.ts';
@@ -81,7 +82,10 @@ export function assemble(options: StartOptions): Assembled {
     site: siteOf(config.options, variables),
     hookTimeoutMs: config.options.hookTimeoutMs,
     strict: options.strict ?? process.env['NODE_ENV'] !== 'production',
-    ...{ resources, variables, log, metrics },
+    resources,
+    variables,
+    log,
+    metrics,
     ...(options.now ? { now: options.now } : {}),
   });
   return { kernel, resources, metrics, cluster };
@@ -109,17 +113,19 @@ export async function startSidero(options: StartOptions): Promise<RunningSidero>
     const api = await connectCluster(kernel, { kubeconfig: options.kubeconfig, variables, signal });
     cluster.resolve(api.kubeConfig);
     await refuseBesideOriginal(api, resources, config.options.namespace);
+    keepCaches(resources, signal);
     resources.start(signal);
     const parts = await serve({ options, kernel, resources, metrics, signal });
     const leading = lead({ kernel, resources, metrics, log, signal, options: config.options, isOnly: api.isOwn || !config.options.leaderElection });
     const done = Promise.all([parts.services.done, leading]).then(() => undefined);
     done.catch(() => stop.abort());
-    await parts.services.ready;
+    const patience = setTimeout(() => log.warn({ kinds: resources.unsynced() }, 'waiting for the API to list kinds; are the CRDs installed?'), 3000);
+    await Promise.all([parts.services.ready, resources.synced(signal)]).finally(() => clearTimeout(patience));
     log.info({ port: parts.port.port, endpoint: kernel.site.authority, plugins: config.plugins.map(({ name }) => name) }, 'sidero serves');
     const close = async (): Promise<void> => {
       stop.abort();
       await Promise.allSettled([parts.port.close(), within(1800, done)]);
-      await resources.close?.();
+      await resources.close();
     };
     return {
       kernel,
@@ -144,6 +150,12 @@ async function refuseBesideOriginal(api: Cluster, resources: RunningResourceClie
   if (live) throw failure('SIDERO_ORIGINAL_LIVE', { lease: `${namespace}/${LEASE_NAME}`, holder: live.holder });
 }
 
+// What every replica answers machines from, whether or not it leads.
+function keepCaches(resources: ResourceClient, signal: AbortSignal): void {
+  for (const kind of [ServerKind, ServerClassKind, EnvironmentKind, ServerBindingKind])
+    void resources.watch<KubeObject>(kind, () => undefined, signal);
+}
+
 interface Serving {
   readonly port: OpenPort;
   readonly services: RunningServices;
@@ -154,7 +166,7 @@ interface Serving {
 async function serve(given: {
   options: StartOptions;
   kernel: Kernel;
-  resources: ResourceClient;
+  resources: RunningResourceClient;
   metrics: Metrics;
   signal: AbortSignal;
 }): Promise<Serving> {
@@ -173,8 +185,9 @@ async function serve(given: {
     { log, signal },
   );
   const serving = { name: 'ping', check: () => undefined };
+  const caches = { name: 'resources', check: () => (resources.unsynced().length ? `waits for ${resources.unsynced().join(', ')}` : undefined) };
   const healthPort =
-    healthAddress === 'off' ? undefined : await serveHealth({ address: healthAddress, live: [serving], ready: services.checks, signal });
+    healthAddress === 'off' ? undefined : await serveHealth({ address: healthAddress, live: [serving], ready: [...services.checks, caches], signal });
   const diagnosticsPort =
     diagnosticsAddress === 'off'
       ? undefined

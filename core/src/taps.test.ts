@@ -40,6 +40,12 @@ test('a tap that never settles is cut off and named', async () => {
   });
 });
 
+test('a tap in callback style has the same deadline and blame', async () => {
+  const { hooks } = guarded(20);
+  hooks.wipe.tapAsync('silent', () => undefined);
+  await expect(hooks.wipe.promise(plan, server)).rejects.toMatchObject({ code: 'SIDERO_HOOK_TIMEOUT', details: { plugin: 'silent' } });
+});
+
 test('a throwing tap of accept is left out, and the next one is asked', async () => {
   const { hooks, metrics } = guarded();
   hooks.accept.tap('broken', () => {

@@ -48,13 +48,14 @@ const BLOCKED_MS = 100;
 export function guardTaps(hooks: LifecycleHooks, policy: TapPolicy): TapGuard {
   const taps: TapRecord[] = [];
   const inside = new AsyncLocalStorage<string>();
-  const wrap = tapWrapper(policy, inside);
+  const runner = new TapRunner(policy, inside);
   let owner: string | undefined;
   for (const [name, hook] of Object.entries(hooks) as [HookName, { intercept(interceptor: object): void }][]) {
     const register = (tap: Tap): Tap => {
       const record = { hook: name, plugin: owner ?? tap.name, optional: tap.optional === true };
       taps.push(record);
-      return { ...tap, fn: tap.type === 'async' ? tap.fn : wrap(record, tap.fn) };
+      const run = promised(tap);
+      return { ...tap, type: tap.type === 'sync' ? 'sync' : 'promise', fn: (...values) => runner.run(record, run, values) };
     };
     hook.intercept({ register });
   }
@@ -72,54 +73,71 @@ export function guardTaps(hooks: LifecycleHooks, policy: TapPolicy): TapGuard {
   };
 }
 
-function tapWrapper(policy: TapPolicy, inside: AsyncLocalStorage<string>) {
-  const { log, metrics, timeoutMs, strict } = policy;
-  const seconds = metrics.histogram('sidero_hook_seconds', 'Time a tap took.', ['hook', 'plugin'], [0.0001, 0.001, 0.01, 0.1, 1, 10]);
-  const failed = metrics.counter('sidero_hook_failures_total', 'Taps that threw or did not settle in time.', ['hook', 'plugin']);
-  const blocked = metrics.counter('sidero_hook_blocked_total', 'Taps that held the event loop for more than 100 ms.', ['hook', 'plugin']);
+/** Runs the taps of one system. */
+class TapRunner {
+  readonly #policy: TapPolicy;
+  readonly #inside: AsyncLocalStorage<string>;
+  readonly #seconds: (value: number, labels: Record<string, string>) => void;
+  readonly #failed: (labels: Record<string, string>) => void;
+  readonly #blocked: (labels: Record<string, string>) => void;
 
-  return (record: TapRecord, run: Run): Run => {
+  constructor(policy: TapPolicy, inside: AsyncLocalStorage<string>) {
+    const { metrics } = policy;
+    const labels = ['hook', 'plugin'];
+    this.#policy = policy;
+    this.#inside = inside;
+    this.#seconds = metrics.histogram('sidero_hook_seconds', 'Time a tap took.', { labels, buckets: [0.0001, 0.001, 0.01, 0.1, 1, 10] });
+    this.#failed = metrics.counter('sidero_hook_failures_total', 'Taps that threw or did not settle in time.', labels);
+    this.#blocked = metrics.counter('sidero_hook_blocked_total', 'Taps that held the event loop for more than 100 ms.', labels);
+  }
+
+  run(record: TapRecord, tap: Run, values: readonly unknown[]): unknown {
     const { hook, plugin } = record;
-    const labels = { hook, plugin };
-    const fail = (cause: unknown, values: readonly unknown[]): undefined => {
-      failed(labels);
-      const server = serverOf(values);
-      const known = cause instanceof TapTimeout;
-      const error = known
-        ? failure('SIDERO_HOOK_TIMEOUT', { hook, plugin, server, timeoutMs })
-        : failure('SIDERO_HOOK_FAILED', { hook, plugin, server, cause });
-      if (!SKIPPED.has(hook) && !record.optional) throw error;
-      log.error({ hook, tap: plugin, server, code: error.code }, error.message);
-      return undefined;
-    };
-    const done = (startedMs: number) => seconds((performance.now() - startedMs) / 1000, labels);
-    return (...values) => {
-      // Once held, a wipe stays held: no later tap can talk it back into a plan.
-      if (hook === 'wipe' && 'hold' in (values[0] as object)) return undefined;
-      const startedMs = performance.now();
-      if (strict) values.forEach(deepFreeze);
-      try {
-        const answer = strict ? inside.run(`${plugin} in ${hook}`, () => run(...values)) : run(...values);
-        if (performance.now() - startedMs > BLOCKED_MS) {
-          blocked(labels);
-          log.warn(
-            { hook, tap: plugin, server: serverOf(values), blockedMs: Math.round(performance.now() - startedMs) },
-            'a tap blocked the event loop',
-          );
-        }
-        if (!isPromise(answer)) {
-          done(startedMs);
-          return answer;
-        }
-        return withDeadline(answer, timeoutMs)
-          .catch((cause: unknown) => fail(cause, values))
-          .finally(() => done(startedMs));
-      } catch (cause) {
-        done(startedMs);
-        return fail(cause, values);
-      }
-    };
-  };
+    // Once held, a wipe stays held: no later tap can talk it back into a plan.
+    if (hook === 'wipe' && 'hold' in (values[0] as object)) return undefined;
+    const startedMs = performance.now();
+    const done = (): void => this.#seconds((performance.now() - startedMs) / 1000, { hook, plugin });
+    if (this.#policy.strict) values.forEach(deepFreeze);
+    try {
+      const answer = this.#policy.strict ? this.#inside.run(`${plugin} in ${hook}`, () => tap(...values)) : tap(...values);
+      this.#watchLoop(record, performance.now() - startedMs, values);
+      if (isPromise(answer)) return this.#settle(record, answer, values).finally(done);
+      done();
+      return answer;
+    } catch (cause) {
+      done();
+      return this.#fail(record, cause, values);
+    }
+  }
+
+  #settle(record: TapRecord, answer: Promise<unknown>, values: readonly unknown[]): Promise<unknown> {
+    return withDeadline(answer, this.#policy.timeoutMs).catch((cause: unknown) => this.#fail(record, cause, values));
+  }
+
+  // A tap that holds the loop holds every machine. It cannot be stopped, but it can be named.
+  #watchLoop({ hook, plugin }: TapRecord, blockedMs: number, values: readonly unknown[]): void {
+    if (blockedMs < BLOCKED_MS) return;
+    this.#blocked({ hook, plugin });
+    this.#policy.log.warn({ hook, tap: plugin, server: serverOf(values), blockedMs: Math.round(blockedMs) }, 'a tap blocked the event loop');
+  }
+
+  #fail({ hook, plugin, optional }: TapRecord, cause: unknown, values: readonly unknown[]): undefined {
+    const { timeoutMs, log } = this.#policy;
+    const about = { hook, plugin, server: serverOf(values) };
+    const error =
+      cause instanceof TapTimeout ? failure('SIDERO_HOOK_TIMEOUT', { ...about, timeoutMs }) : failure('SIDERO_HOOK_FAILED', { ...about, cause });
+    this.#failed({ hook, plugin });
+    if (!SKIPPED.has(hook) && !optional) throw error;
+    log.error({ hook, tap: plugin, server: about.server, code: error.code }, error.message);
+    return undefined;
+  }
+}
+
+// A callback tap is run as a promise tap, so that it too has a deadline.
+function promised(tap: Tap): Run {
+  if (tap.type !== 'async') return tap.fn;
+  return (...values) =>
+    new Promise((settle, refuse) => void tap.fn(...values, (error: unknown, value: unknown) => (error ? refuse(error) : settle(value))));
 }
 
 class TapTimeout extends Error {}

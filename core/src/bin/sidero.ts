@@ -1,5 +1,8 @@
 import { Command } from 'commander';
+import { loadConfig } from '../config.ts';
 import { SideroError } from '../errors.ts';
+import { createLogger } from '../log.ts';
+import { assemble } from '../start.ts';
 import { adoptCommand } from './adopt.ts';
 import { inspectCommand } from './inspect.ts';
 import { startCommand } from './start.ts';
@@ -11,8 +14,22 @@ const program = new Command('sidero')
 for (const add of [startCommand, inspectCommand, adoptCommand]) add(program);
 
 try {
+  await addPluginCommands();
   await program.parseAsync();
 } catch (thrown) {
   process.stderr.write(`sidero: ${thrown instanceof SideroError ? thrown.toText() : String((thrown as Error).stack ?? thrown)}\n`);
   process.exitCode = 1;
+}
+
+// Plugins bring subcommands of their own; the config is read only when none of core's was asked for.
+async function addPluginCommands(): Promise<void> {
+  const { operands } = program.parseOptions(process.argv.slice(2));
+  const wanted = operands[0];
+  if (wanted === undefined || wanted === 'help' || program.commands.some((command) => command.name() === wanted)) return;
+  const config = await loadConfig({ file: program.opts<{ config?: string }>().config });
+  const { kernel } = assemble({
+    config: { ...config, options: { endpoint: 'localhost', ...config.options } },
+    log: createLogger({ level: 'silent' }),
+  });
+  for (const command of kernel.tables.commands.for('core').list()) command.define(program.command(command.name));
 }

@@ -29,7 +29,7 @@ test('a token of another installation is refused', () => {
 test('no change of any character of a token is overlooked', () => {
   const token = mint.sign(uuid, mint.newBootId(), now);
   fc.assert(
-    fc.property(fc.nat(token.length - 1), fc.constantFrom(...'abcXYZ019-_.'), (at, character) => {
+    fc.property(fc.nat(token.length - 1), fc.constantFrom('a', 'Z', '0', '9', '-', '_', '.'), (at, character) => {
       fc.pre(token[at] !== character);
       const changed = token.slice(0, at) + character + token.slice(at + 1);
       // The last character of base64url carries spare bits; the same bytes are the same token.

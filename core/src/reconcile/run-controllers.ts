@@ -54,7 +54,7 @@ class ControllerLoop {
     this.#log = options.log.child(labels);
     const { metrics } = options;
     const count = metrics.counter('sidero_reconcile_total', 'Reconciles by their result.', ['controller', 'result']);
-    const observe = metrics.histogram('sidero_reconcile_seconds', 'Duration of reconciles.', ['controller'], SECONDS_BUCKETS);
+    const observe = metrics.histogram('sidero_reconcile_seconds', 'Duration of reconciles.', { labels: ['controller'], buckets: SECONDS_BUCKETS });
     const length = metrics.gauge('sidero_reconcile_queue_length', 'Objects that wait to be reconciled.', ['controller']);
     const overdue = metrics.gauge('sidero_reconcile_overdue', 'Reconciles that run beyond their deadline.', ['controller']);
     let overdueNow = 0;

@@ -57,7 +57,10 @@ export function createHttp(options: HttpOptions): Server {
 
 // The one error policy, and the access log. Queries stay out of it: they carry identities and tokens.
 function observe({ log, metrics }: HttpOptions): Koa.Middleware {
-  const seconds = metrics.histogram('sidero_http_seconds', 'Time until the answer was ready.', ['route', 'status'], [0.001, 0.01, 0.1, 1, 10]);
+  const seconds = metrics.histogram('sidero_http_seconds', 'Time until the answer was ready.', {
+    labels: ['route', 'status'],
+    buckets: [0.001, 0.01, 0.1, 1, 10],
+  });
   return async (context, next) => {
     const startedMs = performance.now();
     try {

@@ -42,16 +42,7 @@ export async function openPort(address: { host?: string; port: number }, options
   const dropped = metrics.counter('sidero_connections_dropped_total', 'Connections that ended before a protocol was seen.', ['reason']);
 
   const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 }, (socket) => {
-    open.add(socket);
-    idle.add(socket);
-    count(open.size);
-    socket.once('close', () => {
-      open.delete(socket);
-      idle.delete(socket);
-      count(open.size);
-    });
-    // A reset by the client is no event of ours; the protocol behind it sees the close.
-    socket.on('error', () => undefined);
+    track(socket, [open, idle], () => count(open.size));
     sniff(socket, { timeoutMs: options.sniffTimeoutMs ?? 10_000, dropped }, (isHttp2) => {
       idle.delete(socket);
       if (isHttp2) injector.injectConnection(socket);
@@ -77,6 +68,18 @@ export async function openPort(address: { host?: string; port: number }, options
       injector.destroy();
     },
   };
+}
+
+// Keeps a socket in `sets` while it lives.
+function track(socket: Socket, sets: readonly Set<Socket>[], changed: () => void): void {
+  sets.forEach((set) => set.add(socket));
+  changed();
+  socket.once('close', () => {
+    sets.forEach((set) => set.delete(socket));
+    changed();
+  });
+  // A reset by the client is no event of ours; the protocol behind it sees the close.
+  socket.on('error', () => undefined);
 }
 
 async function listen(server: ReturnType<typeof createServer>, { host, port }: { host?: string; port: number }): Promise<void> {

@@ -1,7 +1,8 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { checkConfig, hasCode, type Logger, type Plugin, type RunningSidero, type SideroConfig, startSidero, type Variables } from '@sidero/core';
+import { checkConfig, hasCode, type Logger, type Plugin, type SideroConfig, type Variables } from '@sidero/core';
+import { type RunningSidero, startSidero } from '@sidero/core/start';
 import type { Plane } from './machine/machine.ts';
 
 /** Ports on 127.0.0.1 that a management plane for simulated machines needs. */

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { assemble, checkConfig, createLogger, hasCode, type Plugin } from '@sidero/core';
+import { checkConfig, createLogger, hasCode, type Plugin } from '@sidero/core';
+import { assemble } from '@sidero/core/start';
 import { Writable } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 
@@ -34,10 +35,6 @@ export function describePlugin<O extends object>(name: string, given: PluginCase
       expect(resources()).toEqual(before);
     });
 
-    test('its taps carry its name', () => {
-      const kernel = setUp(plugin(options));
-      for (const tap of kernel.taps.filter((tap) => tap.plugin === name)) expect(tap.name).toBe(name);
-    });
 
     test('may be set up in two systems of one process', () => {
       const one = plugin(options);

@@ -1,0 +1,11 @@
+import * as z from 'zod';
+import { coreCustomResources, definePlugin } from '../index.ts';
+
+/** The kinds that core owns, with their conversion and validation. */
+export const customResources = definePlugin({
+  name: 'custom-resources',
+  options: z.strictObject({}),
+  setup(sidero) {
+    for (const resource of coreCustomResources()) sidero.customResources.add(resource);
+  },
+});

@@ -1,0 +1,7 @@
+import type { Plugin } from '../index.ts';
+import { customResources } from './custom-resources.ts';
+
+/** Core's own behaviour, written as any plugin is, in the order in which it is set up. */
+export function builtinPlugins(): readonly Plugin[] {
+  return [customResources()];
+}
