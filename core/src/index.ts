@@ -12,10 +12,15 @@ export { runControllers, type RunControllersOptions } from './reconcile/run-cont
 export type * from './registries.ts';
 export type { Registry } from './registry.ts';
 export type { Change, Filter, ResourceClient } from './resources/client.ts';
+export * from './resources/conditions.ts';
+export { conversionOf, type ObjectBody, type OldVersion } from './resources/convert.ts';
 export type * from './resources/custom-resource.ts';
 export { coreCustomResources } from './resources/custom-resources.ts';
 export * from './resources/kinds.ts';
 export { createResourceClient, type ResourceClientOptions, type RunningResourceClient } from './resources/kube-client.ts';
 export { labelSelector } from './resources/label-selector.ts';
+export { matchServerClass } from './resources/match-server-class.ts';
+export { denialStatus, type FailureStatus } from './resources/validate.ts';
+export { type Certificate, type WebhookOptions, webhookService } from './serve/webhooks.ts';
 export { boolean, duration, integer, list, type Setting, text, type Variables } from './settings.ts';
 export type { ClusterContext, ConnectCluster, Route, Sidero, Site } from './sidero.ts';

@@ -1,7 +1,9 @@
 import type { Plugin } from '../index.ts';
 import { customResources } from './custom-resources.ts';
+import { serverClasses } from './server-classes.ts';
+import { webhooks } from './webhooks.ts';
 
 /** Core's own behaviour, written as any plugin is, in the order in which it is set up. */
 export function builtinPlugins(): readonly Plugin[] {
-  return [customResources()];
+  return [customResources(), webhooks(), serverClasses()];
 }

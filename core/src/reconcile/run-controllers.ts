@@ -72,6 +72,7 @@ class ControllerLoop {
     if (signal.aborted) stop();
     // Objects may be reconciled before all kinds are known, as reads then ask the API; it only costs more calls.
     await client.synced?.(signal).catch(() => {});
+    for (const ref of this.#controller.always ?? []) this.#queue.add(keyOf(ref));
     const workers = Array.from({ length: this.#controller.concurrency ?? DEFAULT_CONCURRENCY }, () => this.#work());
     await Promise.all([...watches, ...workers]);
     await this.#ended(graceMs);

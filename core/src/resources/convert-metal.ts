@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Body, OldVersion } from './convert.ts';
+import type { ObjectBody, OldVersion } from './convert.ts';
 import type { Environment, HardwareInformation, Processor, Qualifiers, Server, ServerClass, ServerClassSpec, ServerSpec } from './types.gen.ts';
 
 // v1alpha1 of metal.sidero.dev knows two small parts of the hardware tree: six texts about the system, and two about the first processor.
@@ -26,7 +26,7 @@ interface OldServerClassSpec extends Omit<ServerClassSpec, 'qualifiers' | 'strat
   qualifiers?: OldQualifiers;
 }
 
-type Of<K extends Body, Spec> = { readonly spec?: Spec | undefined; readonly status?: K['status'] | undefined };
+type Of<K extends ObjectBody, Spec> = { readonly spec?: Spec | undefined; readonly status?: K['status'] | undefined };
 
 const SYSTEM_FIELDS = ['manufacturer', 'productName', 'version', 'serialNumber', 'skuNumber', 'family'] as const;
 const PROCESSOR_FIELDS = ['manufacturer', 'productName'] as const;

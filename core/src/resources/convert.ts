@@ -7,13 +7,13 @@ import type { KubeObject } from './kinds.ts';
 export const CONVERSION_DATA = 'cluster.x-k8s.io/conversion-data';
 
 /** What the versions of a kind differ in. Types were checked against the schema; members may be absent or null. */
-export interface Body {
+export interface ObjectBody {
   readonly spec?: object | null | undefined;
   readonly status?: object | null | undefined;
 }
 
 /** How one older version relates to the hub, which is the stored version. Both functions are pure. */
-export interface OldVersion<Hub extends Body = Body, Old extends Body = Body> {
+export interface OldVersion<Hub extends ObjectBody = ObjectBody, Old extends ObjectBody = ObjectBody> {
   /** The hub's data as far as this version can tell it. */
   down(hub: Hub): Old;
   /**
@@ -51,7 +51,7 @@ interface Conversion {
 
 type Refuse = (problem: string, cause?: unknown) => Error;
 
-function convert(conversion: Conversion, object: KubeObject & Body, toApiVersion: string): KubeObject {
+function convert(conversion: Conversion, object: KubeObject & ObjectBody, toApiVersion: string): KubeObject {
   const refuse: Refuse = (problem, cause) =>
     failure('SIDERO_CONVERSION_FAILED', { kind: object.kind, name: object.metadata?.name ?? '', to: toApiVersion, problem, cause });
   checkTypes(conversion, object, refuse);
@@ -60,7 +60,9 @@ function convert(conversion: Conversion, object: KubeObject & Body, toApiVersion
 
   const from = conversion.olds.get(object.apiVersion);
   const to = conversion.olds.get(toApiVersion);
-  const stored: KubeObject & Body = from ? raise(object, { hub: conversion.hub, ...from.up(object, restore(conversion, object, refuse)) }) : object;
+  const stored: KubeObject & ObjectBody = from
+    ? raise(object, { hub: conversion.hub, ...from.up(object, restore(conversion, object, refuse)) })
+    : object;
   return to ? lower(stored, { toApiVersion, ...to.down(stored) }) : stored;
 }
 
@@ -72,7 +74,7 @@ function checkTypes({ schemas }: Conversion, object: KubeObject, refuse: Refuse)
 }
 
 /** The hub object that the annotation carries. */
-function restore(conversion: Conversion, object: KubeObject, refuse: Refuse): (KubeObject & Body) | undefined {
+function restore(conversion: Conversion, object: KubeObject, refuse: Refuse): (KubeObject & ObjectBody) | undefined {
   const text = object.metadata?.annotations?.[CONVERSION_DATA];
   if (text === undefined) return undefined;
   let data: KubeObject | null;
@@ -88,7 +90,7 @@ function restore(conversion: Conversion, object: KubeObject, refuse: Refuse): (K
   return data;
 }
 
-function raise(object: KubeObject, { hub, ...body }: Body & { readonly hub: string }): KubeObject & Body {
+function raise(object: KubeObject, { hub, ...body }: ObjectBody & { readonly hub: string }): KubeObject & ObjectBody {
   const { annotations, ...metadata } = object.metadata ?? {};
   const { [CONVERSION_DATA]: _, ...kept } = annotations ?? {};
   return {
@@ -99,7 +101,7 @@ function raise(object: KubeObject, { hub, ...body }: Body & { readonly hub: stri
   };
 }
 
-function lower(object: KubeObject & Body, { toApiVersion, ...body }: Body & { readonly toApiVersion: string }): KubeObject {
+function lower(object: KubeObject & ObjectBody, { toApiVersion, ...body }: ObjectBody & { readonly toApiVersion: string }): KubeObject {
   const data = sortedJson({ apiVersion: object.apiVersion, kind: object.kind, ...bodyOf(object) });
   return {
     apiVersion: toApiVersion,
@@ -109,7 +111,7 @@ function lower(object: KubeObject & Body, { toApiVersion, ...body }: Body & { re
   };
 }
 
-function bodyOf({ spec, status }: Body): Body {
+function bodyOf({ spec, status }: ObjectBody): ObjectBody {
   return { ...(spec ? { spec } : {}), ...(status ? { status } : {}) };
 }
 
