@@ -26,6 +26,8 @@ export type TftpResult = 'done' | 'silent' | 'aborted' | 'declined' | 'missing' 
 
 /** One read as it is seen from outside; `file` is the cleaned name. */
 export interface TftpRead {
+  /** Address and port: one transfer at a time. */
+  readonly client: string;
   readonly file: string;
   readonly address: string;
   readonly sentBytes: number;
@@ -122,10 +124,16 @@ export class TftpServer implements AsyncDisposable {
   }
 
   #request(packet: ReadRequest, from: RemoteInfo, known: Client | undefined): void {
-    const read: TftpRead = { file: cleanPath(packet.file), address: from.address, sentBytes: 0, totalBytes: 0 };
+    const read: TftpRead = {
+      client: `${from.address} ${from.port}`,
+      file: cleanPath(packet.file),
+      address: from.address,
+      sentBytes: 0,
+      totalBytes: 0,
+    };
     if (packet.op === 'write') {
       this.#refuse(from, { code: TFTP_ERROR.illegalOperation, message: 'this server is read-only' });
-      return this.#backend.ended('refused', read, 'a write was asked for');
+      return this.#backend.ended('refused', undefined, `${from.address} asks to write ${read.file}`);
     }
     if (known) {
       const repeated = known.read.file === read.file && (known.transfer?.isUntouched ?? true);
@@ -133,7 +141,7 @@ export class TftpServer implements AsyncDisposable {
       this.#finish(known, 'aborted', 'the client began another transfer');
     }
     if (this.#isFull(from.address)) return this.#backend.ended('limited', read, 'too many transfers at once');
-    const client: Client = { key: `${from.address} ${from.port}`, address: from.address, port: from.port, read, transfer: undefined };
+    const client: Client = { key: read.client, address: from.address, port: from.port, read, transfer: undefined };
     this.#clients.set(client.key, client);
     this.#backend.started(read);
     void this.#open(client, packet);

@@ -1,0 +1,5 @@
+/** @sidero/plugin-boot-ipxe: how a bare machine reaches us, and what it boots. */
+export { bootIpxe } from './plugin.ts';
+export { bootstrapScript, renderBootScript } from './script.ts';
+export { fetchOverTftp, type TftpFetch } from './tftp/client.ts';
+export { decodeTftp, encodeTftp, TFTP_ERROR, type TftpOptions, type TftpPacket } from './tftp/packet.ts';

@@ -1,0 +1,48 @@
+import { join } from 'node:path';
+import { definePlugin, integer } from '@sidero/core';
+import * as z from 'zod';
+import { ipxeFiles } from './boot-files.ts';
+import { diskBoots } from './disk-boots.ts';
+import { addRoutes } from './http-routes.ts';
+import { bootstrapScript } from './script.ts';
+import { tftpService } from './tftp-service.ts';
+
+const port = z.int().min(0).max(65535);
+
+const options = z.strictObject({
+  tftpPort: port.default(69).describe('UDP port of TFTP; 0 takes a free one'),
+  tftpAddress: z.union([z.ipv4(), z.ipv6()]).default('0.0.0.0').describe('address TFTP binds to; :: serves IPv6 and IPv4'),
+  tftpMaxBlockSize: z.int().min(512).max(65464).default(1468).describe('largest block a client gets; 1468 fits an Ethernet frame of 1500 bytes'),
+  tftpMaxWindowSize: z.int().min(1).max(65535).default(64).describe('most blocks a client gets before it acknowledges'),
+  tftpTimeoutMs: z.int().min(1).max(60_000).default(1000).describe('silence before a block is sent again; doubles up to 8 times that'),
+  tftpRetries: z.int().min(0).max(50).default(6).describe('repetitions before a silent client is given up'),
+  tftpMaxTransfers: z.int().min(1).default(512).describe('transfers at once; further clients ask again by themselves'),
+  tftpMaxTransfersPerAddress: z.int().min(1).default(64).describe('transfers at once of one client address'),
+  ipxeDir: z.string().optional().describe('folder of the iPXE binaries; without it <dataDir>/ipxe, then /usr/lib/ipxe'),
+});
+
+/** DHCP, TFTP, iPXE scripts and the ways to boot from disk. */
+export const bootIpxe = definePlugin({
+  name: 'boot-ipxe',
+  options,
+  settings: { tftpPort: integer('SIDERO_TFTP_PORT') },
+  setup(sidero, given) {
+    const { site, files } = sidero;
+    const directories = given.ipxeDir ? [given.ipxeDir] : [join(site.dataDir, 'ipxe'), '/usr/lib/ipxe'];
+    for (const file of ipxeFiles(directories, bootstrapScript(site.authority))) files.add(file);
+    for (const diskBoot of diskBoots) sidero.diskBoots.add(diskBoot);
+    addRoutes(sidero);
+    sidero.services.add(
+      tftpService(sidero, {
+        address: given.tftpAddress,
+        port: given.tftpPort,
+        maxBlockSize: given.tftpMaxBlockSize,
+        maxWindowSize: given.tftpMaxWindowSize,
+        timeoutMs: given.tftpTimeoutMs,
+        retries: given.tftpRetries,
+        maxTransfers: given.tftpMaxTransfers,
+        maxTransfersPerAddress: given.tftpMaxTransfersPerAddress,
+      }),
+    );
+  },
+});
