@@ -20,7 +20,6 @@ export * from './resources/kinds.ts';
 export { createResourceClient, type ResourceClientOptions, type RunningResourceClient } from './resources/kube-client.ts';
 export { labelSelector } from './resources/label-selector.ts';
 export { matchServerClass } from './resources/match-server-class.ts';
-export { denialStatus, type FailureStatus } from './resources/validate.ts';
 export { type Certificate, type WebhookOptions, webhookService } from './serve/webhooks.ts';
 export { boolean, duration, integer, list, type Setting, text, type Variables } from './settings.ts';
 export type { ClusterContext, ConnectCluster, Route, Sidero, Site } from './sidero.ts';
