@@ -27,7 +27,7 @@ export async function startManagementPlane(space: Namespace, options: Management
   const { config, dataDir, args = [] } = options;
   // The package's entry is src/index.ts or dist/index.js; the launcher lies beside both.
   const launcher = join(fileURLToPath(import.meta.resolve('@sidero/core')), '../../bin/sidero.js');
-  const command = [process.execPath, '--conditions=source', launcher, 'start', '--config', config, '--data-dir', dataDir, ...args] as const;
+  const command = [process.execPath, '--conditions=source', launcher, '--config', config, 'start', '--data-dir', dataDir, ...args] as const;
   const child = await space.start(command, {
     name: 'sidero start',
     env: { KUBECONFIG: undefined, ...options.env },
