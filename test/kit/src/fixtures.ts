@@ -17,7 +17,7 @@ function merged(base: unknown, overrides: unknown): unknown {
   return result;
 }
 
-const withOverrides = <T>(base: T, overrides: Overrides<T> | undefined): T => merged(structuredClone(base), overrides ?? {}) as T;
+const withOverrides = <T>(base: T, overrides: NoInfer<Overrides<T>> | undefined): T => merged(structuredClone(base), overrides ?? {}) as T;
 
 /** The UUID of every fixture that names one machine: `aServer()` and `aBootRequest()` belong together. */
 export const FIXTURE_UUID = inventory('fixture').system.uuid;

@@ -11,5 +11,5 @@ export { downloadByTftp, type TftpDownload } from './machine/tftp.ts';
 export { type Link, UdpSocket } from './machine/udp.ts';
 export { type PlaneOptions, type PlanePorts, type RunningPlane, startPlane } from './plane.ts';
 export { type Random, seededRandom } from './random.ts';
-export { simulatedBootFiles } from './simulated-boot-files.ts';
+export { type StandIns, type StandInSizes, writeStandIns } from './stand-ins.ts';
 export { createWithStatus, silentLogger, type TestSidero, type TestSideroOptions, testSidero } from './test-sidero.ts';

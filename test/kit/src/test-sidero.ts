@@ -12,13 +12,13 @@ import {
   type Logger,
   type Plugin,
   type ResourceClient,
-  type RunningSidero,
   SecretKind,
   ServerBindingKind,
   ServerClassKind,
   ServerKind,
 } from '@sidero/core';
 import { agent } from '@sidero/plugin-agent';
+import type { RunningSidero } from '@sidero/core/start';
 import { startApiServer } from '@sidero/plugin-apiserver';
 import { bootIpxe } from '@sidero/plugin-boot-ipxe';
 import * as z from 'zod';
@@ -26,12 +26,12 @@ import { failure } from './errors.ts';
 import { type FleetOptions, fleet } from './machine/fleet.ts';
 import type { SimulatedMachine } from './machine/machine.ts';
 import { type PlaneOptions, type RunningPlane, startPlane } from './plane.ts';
-import { simulatedBootFiles } from './simulated-boot-files.ts';
+import { writeStandIns } from './stand-ins.ts';
 
 export interface TestSideroOptions {
   /** Objects that are there before anything asks, with their status. */
   readonly objects?: readonly KubeObject[];
-  /** Plugins besides the embedded API, the agent API, iPXE and the stand-in boot files. */
+  /** Plugins besides the embedded API, the agent API and iPXE. */
   readonly plugins?: readonly Plugin[];
   /** Options of the agent API's plugin. Default: it accepts every server. */
   readonly agent?: Parameters<typeof agent>[0];
@@ -71,6 +71,7 @@ export async function testSidero(options: TestSideroOptions = {}): Promise<TestS
     if (options.dataDir === undefined) await rm(dataDir, { recursive: true, force: true });
   };
   try {
+    const { ipxeDir } = await writeStandIns(dataDir);
     const plane = await startPlane({
       dataDir,
       log: options.log ?? silentLogger(),
@@ -79,8 +80,7 @@ export async function testSidero(options: TestSideroOptions = {}): Promise<TestS
       plugins: ({ tftp }) => [
         apiInMemory(),
         agent({ autoAccept: true, ...options.agent }),
-        bootIpxe({ ...options.bootIpxe, tftpPort: tftp }),
-        simulatedBootFiles(),
+        bootIpxe({ ...options.bootIpxe, tftpPort: tftp, tftpAddress: '127.0.0.1', ipxeDir }),
         ...(options.plugins ?? []),
       ],
     });

@@ -28,7 +28,6 @@ export async function runDemo(run: DemoRun): Promise<void> {
   const { options, output, signal } = run;
   const startedMs = Date.now();
   await using world = await openWorld(options, signal);
-  world.powerOn(signal);
   const isComplete = await follow(world, { output, signal, deadlineMs: startedMs + options.timeoutMs });
   if (signal.aborted) return;
   const seconds = Math.round((Date.now() - startedMs) / 10) / 100;

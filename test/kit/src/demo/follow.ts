@@ -10,7 +10,7 @@ export type Output = NodeJS.WritableStream & { readonly isTTY?: boolean; readonl
 
 const FRAME_MS = 100;
 
-/** Shows the machines until all are accepted or the deadline has come, or the signal aborts. True when all are accepted. */
+/** Switches the machines on and shows them until all are accepted or the deadline has come, or the signal aborts. True when all are accepted. */
 export async function follow(world: DemoWorld, given: { output: Output; deadlineMs: number; signal: AbortSignal }): Promise<boolean> {
   const { output, deadlineMs } = given;
   const stop = new AbortController();
@@ -22,6 +22,7 @@ export async function follow(world: DemoWorld, given: { output: Output; deadline
     : plainDisplay(world, output, accepted);
   const all = acceptedAll(world, { accepted, signal, onChange: display.onAccepted });
   const ticker = setInterval(display.tick, FRAME_MS);
+  world.powerOn(given.signal);
   try {
     return await Promise.race([all, delay(deadlineMs - Date.now(), false, { signal }), world.done.then(() => false)]);
   } catch (thrown) {

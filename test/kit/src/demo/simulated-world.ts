@@ -7,12 +7,15 @@ import { apiserver } from '@sidero/plugin-apiserver';
 import { bootIpxe } from '@sidero/plugin-boot-ipxe';
 import { fleet } from '../machine/fleet.ts';
 import { startPlane } from '../plane.ts';
-import { simulatedBootFiles } from '../simulated-boot-files.ts';
+import { writeStandIns } from '../stand-ins.ts';
 import type { DemoOptions } from './options.ts';
 import type { DemoWorld } from './world.ts';
 
 /** Speed of a machine's link for downloads over HTTP: 400 Mbit/s, so that the eye can follow. */
 const BYTES_PER_SECOND = 50_000_000;
+
+/** About what Debian's cloud kernel and our initial RAM disk have. */
+const AGENT_SIZES = { kernelBytes: 10_000_000, initrdBytes: 30_000_000 };
 
 /** A management plane in this process, and simulated machines. Needs no root and no network but loopback. */
 export async function simulatedWorld(options: DemoOptions): Promise<DemoWorld> {
@@ -21,6 +24,7 @@ export async function simulatedWorld(options: DemoOptions): Promise<DemoWorld> {
   await mkdir(dataDir, { recursive: true });
   const logFile = join(dataDir, 'sidero.log');
   const log = createWriteStream(logFile);
+  const { ipxeDir } = await writeStandIns(dataDir, AGENT_SIZES);
   const base = options.portBase;
   const { sidero, ports } = await startPlane({
     dataDir,
@@ -29,8 +33,7 @@ export async function simulatedWorld(options: DemoOptions): Promise<DemoWorld> {
     plugins: ({ tftp }) => [
       apiserver({ port: base === undefined ? 0 : base + 2 }),
       agent({ autoAccept: true }),
-      bootIpxe({ tftpPort: tftp }),
-      simulatedBootFiles(),
+      bootIpxe({ tftpPort: tftp, tftpAddress: '127.0.0.1', ipxeDir }),
     ],
   });
   const machines = fleet(options.servers, { plane: ports, seed: 'demo', bytesPerSecond: BYTES_PER_SECOND });

@@ -10,6 +10,7 @@ export interface FirmwareRun {
   readonly uuid: string;
   readonly mac: string;
   readonly inventory: Inventory;
+  readonly hasIpxeRom: boolean;
   readonly plane: Plane & { readonly host: string };
   readonly link: Link;
   readonly states: StateLog;
@@ -30,7 +31,7 @@ function usualBootFile({ firmware, arch }: Inventory): string {
 export async function loadBootFile(run: FirmwareRun): Promise<void> {
   const file = usualBootFile(run.inventory);
   const { plane, link, states, signal, machine } = run;
-  if (plane.tftp === undefined) return;
+  if (run.hasIpxeRom) return;
   states.enter('tftp', { detail: file, waitMs: 6000 });
   const isUefi = run.inventory.firmware === 'uefi';
   const download = { machine, host: plane.host, port: plane.tftp, file };

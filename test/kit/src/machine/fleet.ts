@@ -1,13 +1,13 @@
 import { type MachineOptions, SimulatedMachine } from './machine.ts';
 
-/** What all machines of a fleet share; `seed` is followed by their number. */
-export type FleetOptions = Omit<MachineOptions, 'address' | 'inventory' | 'name'>;
+/** What all machines of a fleet share; their number is added to `seed`. */
+export type FleetOptions = Omit<MachineOptions, 'name'>;
 
 /** Machines with addresses of their own, as far as the host has them: on Linux all of 127.0.0.0/8 is there, elsewhere only 127.0.0.1. */
 export function fleet(count: number, options: FleetOptions): readonly SimulatedMachine[] {
   return Array.from(
     { length: count },
-    (_, index) => new SimulatedMachine({ ...options, seed: `${options.seed}-${index + 1}`, address: loopbackAddress(index) }),
+    (_, index) => new SimulatedMachine({ address: loopbackAddress(index), ...options, seed: `${options.seed}-${index + 1}` }),
   );
 }
 

@@ -98,7 +98,7 @@ const DISKS = [
 ] as const;
 
 /** Digits and capitals without the four that serial numbers avoid. */
-const SERIAL_CHARACTERS = [...'0123456789BCDFGHJKLMNPQRSTVWXYZ'];
+const SERIAL_CHARACTERS = '0123456789BCDFGHJKLMNPQRSTVWXYZ'.split('');
 
 const serial = (random: Random, length: number) => Array.from({ length }, () => random.pick(SERIAL_CHARACTERS)).join('');
 

@@ -18,8 +18,8 @@ export interface Plane {
   readonly host?: string;
   /** TCP port of HTTP and gRPC. */
   readonly http: number;
-  /** UDP port of TFTP; without it the machine starts with iPXE in its ROM. */
-  readonly tftp?: number;
+  /** UDP port of TFTP. */
+  readonly tftp: number;
   /** UDP port of DHCP; without it the machine knows its boot file, as if another DHCP server had told. */
   readonly dhcp?: number;
 }
@@ -46,6 +46,8 @@ export interface MachineOptions {
   readonly name?: string;
   /** Address it sends from; Linux has all of 127.0.0.0/8. Default 127.0.0.1. */
   readonly address?: string;
+  /** Its network card has iPXE in its ROM, so it needs no boot file. Default false. */
+  readonly hasIpxeRom?: boolean;
   readonly misbehaviour?: Misbehaviour;
   /** Multiplies every pause the machine makes, from `sleep` in scripts to the agent's polling. Default 1. */
   readonly timeFactor?: number;
@@ -61,6 +63,8 @@ export class SimulatedMachine implements ObservableMachine {
   readonly uuid: string;
   /** MAC address it boots from. */
   readonly mac: string;
+  /** Address it sends from. */
+  readonly address: string;
   /** What iPXE printed. */
   readonly console: string[] = [];
   /** Arguments of the kernel it booted last. */
@@ -74,6 +78,7 @@ export class SimulatedMachine implements ObservableMachine {
     this.inventory = options.inventory ?? inventory(options.seed);
     this.uuid = (options.misbehaviour?.uuid ?? this.inventory.system.uuid).toLowerCase();
     this.mac = this.inventory.interfaces[0]!.mac;
+    this.address = options.address ?? '127.0.0.1';
     this.name = options.name ?? this.uuid.slice(0, 8);
   }
 
@@ -169,15 +174,15 @@ export class SimulatedMachine implements ObservableMachine {
   }
 
   async #loadFirmware(signal: AbortSignal): Promise<void> {
-    const { plane, misbehaviour } = this.#options;
-    if (plane.tftp === undefined && plane.dhcp === undefined) return;
+    const { plane, misbehaviour, hasIpxeRom = false } = this.#options;
     await loadBootFile({
       machine: this.name,
       uuid: this.uuid,
       mac: this.mac,
       inventory: this.inventory,
+      hasIpxeRom,
       plane: { ...plane, host: plane.host ?? '127.0.0.1' },
-      link: { address: this.#address, loss: misbehaviour?.loss ?? 0, random: seededRandom('link', this.#options.seed) },
+      link: { address: this.address, loss: misbehaviour?.loss ?? 0, random: seededRandom('link', this.#options.seed) },
       states: this.#states,
       onProgress: (file, receivedBytes, totalBytes) => this.#progress('tftp', { file, receivedBytes, totalBytes }),
       signal,
@@ -186,7 +191,7 @@ export class SimulatedMachine implements ObservableMachine {
 
   async #ipxe(signal: AbortSignal): Promise<IpxeOutcome> {
     const { plane } = this.#options;
-    const agent = new Agent({ connections: 1, connect: { localAddress: this.#address }, headersTimeout: 30_000, bodyTimeout: 30_000 });
+    const agent = new Agent({ connections: 1, connect: { localAddress: this.address }, headersTimeout: 30_000, bodyTimeout: 30_000 });
     try {
       const url = new URL(`http://${plane.host ?? '127.0.0.1'}:${plane.http}/boot.ipxe`);
       return await runIpxe(this.#ipxeHost(agent, signal), url);
@@ -222,8 +227,8 @@ export class SimulatedMachine implements ObservableMachine {
       product: textSetting(system.productName),
       buildarch: textSetting(arch === 'arm64' ? 'arm64' : 'x86_64'),
       platform: textSetting(firmware === 'uefi' ? 'efi' : 'pcbios'),
-      ip: ipv4Setting(this.#address),
-      'net0/ip': ipv4Setting(this.#address),
+      ip: ipv4Setting(this.address),
+      'net0/ip': ipv4Setting(this.address),
     };
   }
 
@@ -260,15 +265,11 @@ export class SimulatedMachine implements ObservableMachine {
       inventory: this.inventory,
       uuid: this.uuid,
       args: this.kernelArgs,
-      address: this.#address,
+      address: this.address,
       states: this.#states,
       random: seededRandom('agent', this.#options.seed),
       timeFactor: this.#options.timeFactor ?? 1,
       signal,
     });
-  }
-
-  get #address(): string {
-    return this.#options.address ?? '127.0.0.1';
   }
 }

@@ -35,7 +35,6 @@ export function describePlugin<O extends object>(name: string, given: PluginCase
       expect(resources()).toEqual(before);
     });
 
-
     test('may be set up in two systems of one process', () => {
       const one = plugin(options);
       setUp(one);
