@@ -132,7 +132,7 @@ class KubeResourceClient implements RunningResourceClient {
   async change<T extends KubeObject>(kind: Kind<T>, ref: Ref, edit: (draft: T) => void | false): Promise<T> {
     const { informer } = this.#entry(kind);
     let cached = informer?.isSynced ? informer.cache.get(ref) : undefined;
-    for (let conflicts = 0; conflicts <= CHANGE_RETRIES; ) {
+    for (let conflicts = 0; ; ) {
       const current = cached ?? (await this.get(kind, ref, { live: true }));
       if (!current) throw failure('SIDERO_RESOURCE_MISSING', { kind: kind.kind, name: keyOf(ref) });
       const draft = structuredClone(current);
@@ -143,9 +143,10 @@ class KubeResourceClient implements RunningResourceClient {
       if (typeof written === 'object') return written.object;
       if (written === 'missing') throw failure('SIDERO_RESOURCE_MISSING', { kind: kind.kind, name: keyOf(ref) });
       cached = undefined;
-      if (written === 'conflict') await delay(RETRY_MS * 2 ** conflicts++ * (0.5 + Math.random()));
+      if (written !== 'conflict') continue;
+      if (conflicts === CHANGE_RETRIES) throw failure('SIDERO_RESOURCE_CONFLICT', { kind: kind.kind, name: keyOf(ref) });
+      await delay(RETRY_MS * 2 ** conflicts++ * (0.5 + Math.random()));
     }
-    throw failure('SIDERO_RESOURCE_CONFLICT', { kind: kind.kind, name: keyOf(ref) });
   }
 
   // The status goes second, on top of the version that the first patch made.
