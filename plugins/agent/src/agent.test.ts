@@ -31,6 +31,7 @@ class Stages {
   secrets = new Map<string, Secret>();
   calls: unknown[][] = [];
   token: string | undefined = 'fresh';
+  target = 'agent';
   fail: Error | undefined;
   readonly lines: string[] = [];
 
@@ -58,6 +59,7 @@ function sideroOf(stages: Stages, added: (definition: ServiceDefinition, handler
     wipeHanded: async (pass: BootPass) => stages.note('wipeHanded', pass),
     wiped: async (pass: BootPass) => stages.note('wiped', pass),
     wiping: async (pass: BootPass) => stages.note('wiping', pass),
+    boot: async () => ({ target: stages.target }),
     stream: () => undefined,
   };
   const resources = {
@@ -140,6 +142,17 @@ test('a clean server is not wiped; BMC set-up is asked for while the login is mi
   expect(await client.createServer({ hardware: { system: { uuid } } })).toMatchObject({ wipe: false, setupBmc: true });
   stages.server.spec = { accepted: true, bmc: { endpoint: '10.0.9.1', user: 'a', pass: 'b' } };
   expect(await client.createServer({ hardware: { system: { uuid } } })).toMatchObject({ setupBmc: false });
+});
+
+test('an allocated machine with our agent is told to boot again; the agent of the original restarts anyway', async () => {
+  const stages = new Stages();
+  stages.target = 'environment';
+  stages.plan = { hold: 'it is allocated' };
+  const { client } = await listening(stages);
+  expect(await client.createServer({ hardware: { system: { uuid } }, agentVersion: '0.1.0' })).toMatchObject({ reboot: true, wipe: false });
+  expect(await client.createServer({ hardware: { system: { uuid } } })).toMatchObject({ reboot: false });
+  stages.target = 'wait';
+  expect(await client.createServer({ hardware: { system: { uuid } }, agentVersion: '0.1.0' })).toMatchObject({ reboot: false });
 });
 
 test('a hold goes to the machine in words', async () => {

@@ -25,14 +25,25 @@ export type AgentClient = {
   readonly token: string | undefined;
 } & Disposable;
 
+/** Where the management plane is. */
+export interface AgentClientOptions {
+  /** `host:port`. */
+  readonly target: string;
+  /** The token that the boot was given. */
+  readonly token?: string | undefined;
+  /** Calls wait for a connection until their deadline, instead of failing at the first refusal. Default false. */
+  readonly waitForReady?: boolean;
+  readonly channel?: ClientOptions;
+}
+
 /**
  * Connects to `host:port` without TLS, lazily, as the original does.
  *
  * @example using client = agentClient({ target: '10.0.0.1:8081', token });
  */
-export function agentClient(options: { target: string; token?: string | undefined; channel?: ClientOptions }): AgentClient {
+export function agentClient(options: AgentClientOptions): AgentClient {
   const client = new Client(options.target, credentials.createInsecure(), { 'grpc.enable_http_proxy': 0, ...options.channel });
-  const state = { token: options.token };
+  const state = { token: options.token, waitForReady: options.waitForReady ?? false };
   const call = callWith(client, state);
   const methods = Object.fromEntries(
     Agent.methods.map((method) => [method.localName, (request: object, callOptions?: CallOptions) => call(method.localName, request, callOptions)]),
@@ -46,13 +57,13 @@ export function agentClient(options: { target: string; token?: string | undefine
   return Object.defineProperties(methods, Object.getOwnPropertyDescriptors(own)) as unknown as AgentClient;
 }
 
-function callWith(client: Client, state: { token: string | undefined }) {
+function callWith(client: Client, state: { token: string | undefined; readonly waitForReady: boolean }) {
   const definition = serviceDefinition(Agent);
   return (name: string, request: object, { timeoutMs = 30_000, signal }: CallOptions = {}) =>
     new Promise<object>((resolve, reject) => {
       signal?.throwIfAborted();
       const method = definition[name]!;
-      const metadata = new Metadata();
+      const metadata = new Metadata({ waitForReady: state.waitForReady });
       if (state.token) metadata.set(TOKEN_KEY, state.token);
       const abort = () => call.cancel();
       const done = (error: ServiceError | null, answer?: object) => {

@@ -114,11 +114,20 @@ async function createServer(sidero: Sidero, options: AgentOptions, called: Calle
   const { server } = await lifecycle.discover(report, pass);
   const token = (await lifecycle.renew(pass)) ?? '';
   if (!server.spec?.accepted) return { token };
+  // The agent of the original restarts by itself; ours waits until there is a reason.
+  if (called.request.agentVersion !== '' && (await hasOtherBoot(sidero, report))) return { token, accepted: true, reboot: true };
   const setupBmc = options.autoBmcSetup && lacksLogin(server);
   if (server.status?.isClean) return { token, accepted: true, setupBmc };
   const order = await orderWipe(sidero, server, { pass, request: called.request });
   if (!order.wipe) return { token, accepted: true, setupBmc, hold: order.hold };
   return { token, accepted: true, setupBmc, wipe: true, insecureWipe: order.insecure, rebootTimeout: options.rebootTimeoutMs / 1000 };
+}
+
+/** Whether the machine would boot something else than the agent now: it was allocated, or shall start from its disk. */
+async function hasOtherBoot({ lifecycle }: Sidero, { uuid, hardware, address }: HardwareReport): Promise<boolean> {
+  const mac = hardware.network?.interfaces?.[0]?.mac ?? '';
+  const { target } = await lifecycle.boot({ uuid, mac, arch: 'amd64', address, peek: true });
+  return target === 'environment' || target === 'disk';
 }
 
 async function orderWipe(sidero: Sidero, server: Server, given: { pass: BootPass; request: CreateServerRequest }): Promise<WipeOrder> {
