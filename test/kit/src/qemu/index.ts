@@ -4,7 +4,7 @@ export { addressServer } from './dnsmasq.ts';
 export type { Forward } from './forward.ts';
 export type { Wait } from './log-lines.ts';
 export { type Disk, type Firmware, type Machine, type MachineOptions, startMachine } from './machine.ts';
-export { type ManagementPlane, type ManagementPlaneOptions, startManagementPlane } from './management-plane.ts';
+export { type ManagementPlane, type ManagementPlaneOptions, type Place, startManagementPlane, thisHost } from './management-plane.ts';
 export type { Namespace } from './namespace.ts';
 export { createNetwork, type Network } from './network.ts';
 export { type Missing, qemuSupport } from './support.ts';

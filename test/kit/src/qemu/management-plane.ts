@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Child } from './child.ts';
-import type { Namespace } from './namespace.ts';
+import { type Child, type ChildOptions, startChild } from './child.ts';
 
 export interface ManagementPlaneOptions {
   /** The sidero.config.ts to start with. */
@@ -19,16 +18,24 @@ export interface ManagementPlane extends Child {
   readonly kubeconfig: string;
 }
 
+/** Where programs are started: a network, or this host. */
+export interface Place {
+  start(command: readonly [string, ...string[]], options: ChildOptions): Promise<Child>;
+}
+
+/** This host, with its own network. */
+export const thisHost: Place = { start: startChild };
+
 /**
- * Runs `sidero start` of this source tree in a network, and returns once it serves. It sees the link only, and none of
- * the caller's KUBECONFIG. @throws SIDERO_QEMU_LINE_MISSING when it does not come up; the error shows its log
+ * Runs `sidero start` of this source tree, and returns once it serves. In a network it sees that link only. It gets none
+ * of the caller's KUBECONFIG. @throws SIDERO_QEMU_LINE_MISSING when it does not come up; the error shows its log
  */
-export async function startManagementPlane(space: Namespace, options: ManagementPlaneOptions): Promise<ManagementPlane> {
+export async function startManagementPlane(place: Place, options: ManagementPlaneOptions): Promise<ManagementPlane> {
   const { config, dataDir, args = [] } = options;
   // The package's entry is src/index.ts or dist/index.js; the launcher lies beside both.
   const launcher = join(fileURLToPath(import.meta.resolve('@sidero/core')), '../../bin/sidero.js');
   const command = [process.execPath, '--conditions=source', launcher, '--config', config, 'start', '--data-dir', dataDir, ...args] as const;
-  const child = await space.start(command, {
+  const child = await place.start(command, {
     name: 'sidero start',
     env: { KUBECONFIG: undefined, ...options.env },
     ...(options.onText ? { onText: options.onText } : {}),

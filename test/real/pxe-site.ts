@@ -1,0 +1,59 @@
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { CustomObjectsApi, KubeConfig } from '@kubernetes/client-node';
+import type { Server } from '@sidero/core';
+import { type ManagementPlane, type Network, startManagementPlane } from '@sidero/testing/qemu';
+
+const ROOT = join(import.meta.dirname, '../..');
+/** What `npm run build:agent` makes. */
+export const AGENT_IMAGE = join(ROOT, '.sidero/env/agent-amd64');
+
+/** A management plane on a network of bare machines. */
+export interface Site extends AsyncDisposable {
+  readonly plane: ManagementPlane;
+  /** The Server of that UUID as the API has it now. */
+  server(uuid: string): Promise<Server | undefined>;
+}
+
+/** Starts `sidero start` in the network: embedded API, agent API that accepts every machine, and DHCP of this kind on the bridge. */
+export async function startSite(network: Network, dhcp: object): Promise<Site> {
+  const dataDir = join(network.dir, 'data');
+  await mkdir(join(dataDir, 'env'), { recursive: true });
+  await cp(AGENT_IMAGE, join(dataDir, 'env/agent-amd64'), { recursive: true });
+  const config = join(network.dir, 'sidero.config.json');
+  const plugin = (name: string, options: object) => ({ from: join(ROOT, 'plugins', name, 'src/index.ts'), options });
+  const plugins = [
+    // The same port is forwarded to the outside, so it is one that is free there.
+    plugin('apiserver', { port: await freePort() }),
+    plugin('boot-ipxe', { dhcp: [{ interface: network.bridge, ...dhcp }] }),
+    plugin('agent', { autoAccept: true }),
+  ];
+  await writeFile(config, JSON.stringify({ endpoint: network.address, plugins }));
+  const plane = await startManagementPlane(network, { config, dataDir });
+  const kubeConfig = new KubeConfig();
+  kubeConfig.loadFromString(await readFile(plane.kubeconfig, 'utf8'));
+  const { port } = new URL(kubeConfig.getCurrentCluster()!.server);
+  await network.forward(Number(port));
+  const api = kubeConfig.makeApiClient(CustomObjectsApi);
+  return {
+    plane,
+    async server(uuid) {
+      const { items } = (await api.listClusterCustomObject({ group: 'metal.sidero.dev', version: 'v1alpha2', plural: 'servers' })) as {
+        items: Server[];
+      };
+      return items.find(({ metadata }) => metadata.name === uuid);
+    },
+    [Symbol.asyncDispose]: () => plane.stop(),
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
