@@ -71,7 +71,7 @@ function toText(inspection: Inspection): string {
   );
   section(
     'gRPC',
-    inspection.grpc.map(({ method, plugin }) => `${method.padEnd(34)}${plugin}`),
+    inspection.grpc.map(({ method, plugin }) => `${method.padEnd(40)}${plugin}`),
   );
   section(
     'controllers',

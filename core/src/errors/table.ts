@@ -1,0 +1,142 @@
+import { messageOf } from './message-of.ts';
+
+/** Core's error table; alphabetical. */
+export const coreErrors = {
+  SIDERO_ALLOCATE_NONE: {
+    message: (d: { claim: string; why: string }) => `No server for MetalMachine ${d.claim}: ${d.why}.`,
+    next: () => 'see kubectl get serverclasses and kubectl get servers: a server must be accepted, clean, free and not cordoned.',
+  },
+  SIDERO_BOOT_TOKEN_INVALID: {
+    message: (d: { uuid: string; address: string; why: string }) => `Server ${d.uuid}: a call from ${d.address} was refused: ${d.why}.`,
+    next: () => 'power-cycle the machine so that it network-boots again; see "Security model" in the README for bootAuth.',
+  },
+  SIDERO_CLUSTER_CLOSED: {
+    message: (d: { verb: string; kind: string }) => `${d.verb} of ${d.kind} after the connection to the cluster was closed.`,
+    next: () => 'nothing is to be done when the process is stopping; else let what still works end before the client is closed.',
+  },
+  SIDERO_CLUSTER_INVALID: {
+    message: (d: { context: string; problem: string }) => `The kubeconfig's context "${d.context}" cannot be used: ${d.problem}.`,
+    next: () => 'give a kubeconfig whose current context names an https server, with --kubeconfig FILE or KUBECONFIG.',
+  },
+  SIDERO_CLUSTER_MISSING: {
+    message: () => 'No Kubernetes API to work with: no --kubeconfig, no KUBECONFIG, not in a cluster, and no plugin provides one.',
+    next: () => 'give --kubeconfig FILE, or add a plugin that brings an API server to the plugins in sidero.config.ts.',
+  },
+  SIDERO_CONFIG_INVALID: {
+    message: (d: { file: string; key: string; problem: string }) => `${d.file}: "${d.key}": ${d.problem}.`,
+    next: (d: { file: string; key: string; problem: string }) => `correct "${d.key}" in ${d.file}; \`sidero inspect\` checks it without starting.`,
+  },
+  SIDERO_CONFIG_MISSING: {
+    message: (d: { directory: string }) => `No sidero.config.ts (or .js, .json, .yaml) in ${d.directory} or above it.`,
+    next: () => 'write one that exports defineConfig({ endpoint, plugins: [...] }), or give --config FILE.',
+  },
+  SIDERO_CONFIG_UNREADABLE: {
+    message: (d: { file: string; cause?: unknown }) => `${d.file} could not be loaded: ${messageOf(d.cause)}.`,
+    next: (d: { file: string; cause?: unknown }) =>
+      `correct ${d.file}: TypeScript there may use only syntax that can be erased (no enum), and needs Node 24.12 or newer.`,
+  },
+  SIDERO_CONVERSION_FAILED: {
+    message: (d: { kind: string; name: string; to: string; problem: string }) => `${d.kind} ${d.name} can't be converted to ${d.to}: ${d.problem}.`,
+    next: () => 'correct what the message names, or write the object in the version it is stored in.',
+  },
+  SIDERO_ENDPOINT_MISSING: {
+    message: () => 'No endpoint: servers must be told an address at which they reach us.',
+    next: () =>
+      'set endpoint in sidero.config.ts, or SIDERO_CONTROLLER_MANAGER_API_ENDPOINT, to an IP address of this machine on the provisioning network.',
+  },
+  SIDERO_FLAG_UNKNOWN: {
+    message: (d: { flag: string }) => `There is no flag ${d.flag}.`,
+    next: () => 'see sidero start --help, and sidero inspect for the settings of each plugin.',
+  },
+  SIDERO_HOOK_FAILED: {
+    message: (d: { hook: string; plugin: string; server?: string | undefined; cause?: unknown }) =>
+      `Plugin "${d.plugin}" failed in hook "${d.hook}"${d.server ? ` for server ${d.server}` : ''}: ${messageOf(d.cause)}.`,
+    next: (d: { hook: string; plugin: string }) =>
+      `look at the log of plugin "${d.plugin}"; taking it out of sidero.config.ts takes its tap off "${d.hook}".`,
+  },
+  SIDERO_HOOK_TIMEOUT: {
+    message: (d: { hook: string; plugin: string; server?: string | undefined; timeoutMs: number }) =>
+      `Plugin "${d.plugin}" did not settle in hook "${d.hook}"${d.server ? ` for server ${d.server}` : ''} within ${d.timeoutMs} ms.`,
+    next: (d: { plugin: string }) => `see what plugin "${d.plugin}" waits for; hookTimeoutMs in sidero.config.ts sets the limit.`,
+  },
+  SIDERO_INDEX_INVALID: {
+    message: (d: { kind: string; index: string; problem: string }) => `Index "${d.index}" of ${d.kind}: ${d.problem}.`,
+    next: (d: { kind: string; index: string }) => `declare "${d.index}" once, in setup, with resources.index(${d.kind}Kind, "${d.index}", …).`,
+  },
+  SIDERO_LISTEN_FAILED: {
+    message: (d: { what: string; address: string; cause?: unknown }) => `${d.what} cannot listen on ${d.address}: ${messageOf(d.cause)}.`,
+    next: (d: { what: string; address: string }) =>
+      `stop what uses ${d.address}, or give ${d.what} another port; ports below 1024 need root or CAP_NET_BIND_SERVICE.`,
+  },
+  SIDERO_OPTION_INVALID: {
+    message: (d: { plugin: string; key: string; problem: string; from: string }) =>
+      `Plugin "${d.plugin}": option "${d.key}" (from ${d.from}): ${d.problem}.`,
+    next: (d: { plugin: string; key: string; from: string }) =>
+      `correct "${d.key}" of ${d.plugin}(…) in ${d.from}; \`sidero inspect\` lists the options of each plugin.`,
+  },
+  SIDERO_ORIGINAL_LIVE: {
+    message: (d: { lease: string; holder: string }) => `The original Sidero is running on this cluster: Lease ${d.lease} is held by ${d.holder}.`,
+    next: () => 'scale its Deployment sidero-controller-manager to 0, wait 15 s, and start again.',
+  },
+  SIDERO_PLUGIN_INVALID: {
+    message: (d: { file: string; index: number; problem: string }) => `${d.file}: plugins[${d.index}] ${d.problem}.`,
+    next: () => 'write it as a call of what definePlugin returns, e.g. plugins: [agent({ autoAccept: true })].',
+  },
+  SIDERO_REGISTRY_CONFLICT: {
+    message: (d: { registry: string; name: string; first: string; second: string }) =>
+      `Plugins "${d.first}" and "${d.second}" both add "${d.name}" to ${d.registry}.`,
+    next: (d: { second: string }) => `take one of them out of sidero.config.ts, or give "${d.second}" another name for it.`,
+  },
+  SIDERO_RESOURCE_CONFLICT: {
+    message: (d: { kind: string; name: string }) => `${d.kind} ${d.name}: changed by someone else at each of our attempts.`,
+    next: (d: { kind: string; name: string }) =>
+      `nothing was lost, it is tried again; if it stays, look who writes it: kubectl get ${d.kind.toLowerCase()} ${d.name} --show-managed-fields -o yaml.`,
+  },
+  SIDERO_RESOURCE_EXISTS: {
+    message: (d: { kind: string; name: string }) => `${d.kind} ${d.name} exists already.`,
+    next: (d: { kind: string; name: string }) => `read it with kubectl get ${d.kind.toLowerCase()} ${d.name} -o yaml, and change it instead.`,
+  },
+  SIDERO_RESOURCE_FAILED: {
+    message: (d: { verb: string; kind: string; name: string; status: number; reason: string }) =>
+      `${d.verb} of ${d.kind} ${d.name} was refused by the API (${d.status}): ${d.reason}.`,
+    next: (d: { status: number }) => NEXT_BY_STATUS[d.status] ?? 'correct what the message names.',
+  },
+  SIDERO_RESOURCE_MISSING: {
+    message: (d: { kind: string; name: string }) => `${d.kind} ${d.name} does not exist.`,
+    next: (d: { kind: string }) => `see what there is: kubectl get ${d.kind.toLowerCase()}.`,
+  },
+  SIDERO_RESOURCE_UNREACHABLE: {
+    message: (d: { verb: string; kind: string; server: string; cause?: unknown }) =>
+      `${d.verb} of ${d.kind}: the Kubernetes API at ${d.server} does not answer: ${messageOf(d.cause)}.`,
+    next: (d: { server: string }) => `see that ${d.server} is up and reachable from here; we try again by ourselves.`,
+  },
+  SIDERO_SELECTOR_INVALID: {
+    message: (d: { selector: string; problem: string }) => `The label selector "${d.selector}" cannot be read: ${d.problem}.`,
+    next: () => 'write it as kubectl takes it: "key=value,other!=x,zone in (a, b),ready,!gone".',
+  },
+  SIDERO_SERVER_CLASS_INVALID: {
+    message: (d: { name: string; problem: string }) => `ServerClass ${d.name} can't be matched with Servers: ${d.problem}.`,
+    next: (d: { name: string }) => `correct it: kubectl edit serverclass ${d.name}; until then its status stays as it was.`,
+  },
+  SIDERO_SERVER_DUPLICATE: {
+    message: (d: { uuid: string; problem: string }) => `Server ${d.uuid} was refused: ${d.problem}.`,
+    next: (d: { uuid: string }) =>
+      `if it is the same machine with new parts: sidero adopt ${d.uuid}; else give each machine an SMBIOS UUID of its own in its firmware.`,
+  },
+  SIDERO_SERVER_UUID_INVALID: {
+    message: (d: { uuid: string; problem: string }) => `A machine with the SMBIOS UUID "${d.uuid}" was refused: ${d.problem}.`,
+    next: () => 'set a real, unique system UUID in the firmware of that machine (vendor tool or BMC).',
+  },
+  SIDERO_SETTING_INVALID: {
+    message: (d: { variable: string; value: string; expected: string }) => `${d.variable}="${d.value}" is not ${d.expected}.`,
+    next: (d: { variable: string }) => `correct or unset ${d.variable}; "-" and empty mean unset.`,
+  },
+  SIDERO_STAGE_IN_TAP: {
+    message: (d: { tap: string; stage: string }) => `The tap of ${d.tap} calls lifecycle.${d.stage}.`,
+    next: () => 'return a value from the tap instead; only transports (HTTP, gRPC, controllers) call a stage.',
+  },
+  SIDERO_WIPE_NOT_HANDED: {
+    message: (d: { uuid: string; why: string }) => `Server ${d.uuid} was reported wiped and is not marked clean: ${d.why}.`,
+    next: (d: { uuid: string }) => `let the machine network-boot again; see who talks for it: kubectl describe server ${d.uuid}.`,
+  },
+};
