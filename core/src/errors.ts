@@ -57,11 +57,5 @@ export function hasCode(thrown: unknown, code: string): thrown is SideroError {
   return thrown instanceof SideroError && thrown.code === code;
 }
 
-const NEXT_BY_STATUS: Readonly<Record<number, string>> = {
-  401: 'renew the login in the kubeconfig: the API does not take it.',
-  403: 'give our ServiceAccount the right that is missing (core/manifests holds the roles).',
-  404: 'install our CRDs if the kind itself is unknown to the API: sidero manifests | kubectl apply -f -.',
-};
-
 /** Throws what the table in errors/table.ts says. */
 export const failure = defineErrors(coreErrors);

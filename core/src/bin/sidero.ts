@@ -5,13 +5,14 @@ import { createLogger } from '../log.ts';
 import { assemble } from '../start.ts';
 import { adoptCommand } from './adopt.ts';
 import { inspectCommand } from './inspect.ts';
+import { manifestsCommand } from './manifests.ts';
 import { startCommand } from './start.ts';
 
 const program = new Command('sidero')
   .description('Bare-metal servers become Talos Linux Kubernetes clusters.')
   .option('--config <file>', 'the config; default: sidero.config.{ts,js,json,yaml} here or above')
   .showHelpAfterError();
-for (const add of [startCommand, inspectCommand, adoptCommand]) add(program);
+for (const add of [startCommand, inspectCommand, adoptCommand, manifestsCommand]) add(program);
 
 try {
   await addPluginCommands();

@@ -1,5 +1,11 @@
 import { messageOf } from './message-of.ts';
 
+const NEXT_BY_STATUS: Readonly<Record<number, string>> = {
+  401: 'renew the login in the kubeconfig: the API does not take it.',
+  403: 'give our ServiceAccount the right that is missing (core/manifests holds the roles).',
+  404: 'install our CRDs if the kind itself is unknown to the API: sidero manifests | kubectl apply -f -.',
+};
+
 /** Core's error table; alphabetical. */
 export const coreErrors = {
   SIDERO_ALLOCATE_NONE: {
