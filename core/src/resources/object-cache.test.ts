@@ -194,20 +194,13 @@ test('however events, answers and lists are interleaved, readers end up with the
       }
       while (world.answers.length > 0) world.answer();
       while (world.heard < world.events.length) world.hear();
-      expect(
-        world.cache
-          .list()
-          .map(({ metadata }) => metadata)
-          .sort(byName),
-      ).toEqual([...world.live.values()].map(({ metadata }) => metadata).sort(byName));
-      expect(new Map([...world.mirror].sort())).toEqual(
-        new Map([...world.cache.list()].map((known) => [known.metadata.name, known] as const).sort()),
-      );
+      expect(world.cache.list().toSorted(byName)).toEqual([...world.mirror.values()].toSorted(byName));
+      expect(versions(world.cache)).toEqual(Object.fromEntries([...world.live].map(([of, { metadata }]) => [of, Number(metadata.resourceVersion)])));
     }),
     { numRuns: 5000 },
   );
 });
 
-function byName(left: { name: string }, right: { name: string }): number {
-  return left.name.localeCompare(right.name);
+function byName(left: KubeObject, right: KubeObject): number {
+  return left.metadata.name.localeCompare(right.metadata.name);
 }
