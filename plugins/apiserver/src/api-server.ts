@@ -7,7 +7,9 @@ import { handleDiscovery } from './discovery.ts';
 import type { Handler } from './exchange.ts';
 import { type HttpServer, sameToken, serveHttp } from './http.ts';
 import { kubeconfigText } from './kubeconfig.ts';
+import { GarbageCollector } from './garbage-collector.ts';
 import { Objects } from './objects.ts';
+import { OpenApi } from './openapi.ts';
 import { BUILT_IN_TYPES, reviewTypes } from './registry/built-in.ts';
 import { TypeRegistry } from './registry/registry.ts';
 import { type Backend, handleResource } from './resource-handler.ts';
@@ -58,7 +60,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     const identity = await (directory ? directory.identity(hosts) : passingIdentity(hosts));
     const backend = await makeBackend(store, options, identity);
     const http = await listen(options, { directory, identity, handlers: handlersOf(backend) });
-    return describe(options, { directory, identity, http, store });
+    backend.collector.start();
+    return describe(options, { directory, identity, http, backend });
   } catch (error) {
     store.close();
     throw error;
@@ -79,11 +82,20 @@ async function makeBackend(store: Store, options: ApiServerOptions, { token }: I
   seedNamespaces(objects, types);
   await store.settled();
   const history = new WatchHistory({ size: options.historySize ?? DEFAULT_HISTORY_SIZE, start: store.revision });
+  const collector = new GarbageCollector({ store, objects, types, log: options.log });
   store.onCommit((changes) => {
     definitions.changed(changes);
     history.publish(changes);
+    collector.changed(changes);
   });
-  return { store, history, objects, types, reviews: reviewTypes((given) => sameToken(given, token)) };
+  return {
+    collector,
+    store,
+    history,
+    objects,
+    types,
+    reviews: reviewTypes((given) => sameToken(given, token)),
+  };
 }
 
 function seedNamespaces(objects: Objects, types: TypeRegistry): void {
@@ -92,13 +104,22 @@ function seedNamespaces(objects: Objects, types: TypeRegistry): void {
     try {
       objects.get(served, { namespace: '', name });
     } catch {
-      objects.create(served, '', { metadata: { name } }, { dryRun: false, fieldValidation: 'Ignore', manager: 'sidero' });
+      objects.create(served, {
+        namespace: '',
+        sent: { metadata: { name } },
+        options: { dryRun: false, fieldValidation: 'Ignore', manager: 'sidero' },
+      });
     }
   }
 }
 
 function handlersOf(backend: Backend): Handler[] {
-  return [(exchange) => handleDiscovery(backend, exchange), async (exchange) => (await handleResource(backend, exchange))?.answer];
+  const openApi = new OpenApi(backend.types);
+  return [
+    (exchange) => openApi.handle(exchange),
+    (exchange) => handleDiscovery(backend, exchange),
+    async (exchange) => (await handleResource(backend, exchange))?.answer,
+  ];
 }
 
 interface Parts {
@@ -135,10 +156,10 @@ interface Running {
   readonly directory: DataDirectory | undefined;
   readonly identity: Identity;
   readonly http: HttpServer;
-  readonly store: Store;
+  readonly backend: Backend;
 }
 
-function describe(options: ApiServerOptions, { directory, identity, http, store }: Running): ApiServer {
+function describe(options: ApiServerOptions, { directory, identity, http, backend }: Running): ApiServer {
   const address = options.address ?? DEFAULT_ADDRESS;
   const host = address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address;
   const url = `https://${isIP(host) === 6 ? `[${host}]` : host}:${http.port}`;
@@ -151,8 +172,9 @@ function describe(options: ApiServerOptions, { directory, identity, http, store 
     options.log?.info({ url, kubeconfig: file }, 'API listens');
   }
   const close = async () => {
+    backend.collector.stop();
     await http.close();
-    store.close();
+    backend.store.close();
   };
   return { kubeConfig, kubeconfigYaml, url, token: identity.token, caPem: identity.authority.certPem, close };
 }

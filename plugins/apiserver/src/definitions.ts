@@ -9,6 +9,9 @@ import { type ResourceType, type Strategy } from './registry/resource-type.ts';
 import { type FieldViolation, forbidden, violation } from './status.ts';
 import type { Change, Store } from './store.ts';
 
+/** Store name of the definitions. */
+export const DEFINITIONS = 'customresourcedefinitions.apiextensions.k8s.io';
+
 /** Keeps a deleted definition until its objects are gone. */
 export const CLEANUP_FINALIZER = 'customresourcecleanup.apiextensions.k8s.io';
 
@@ -130,13 +133,13 @@ export class Definitions {
   start(): void {
     this.#types.set(this.#type);
     for (const resource of this.#provided.values()) this.#provide(resource);
-    for (const { json } of this.#store.list('customresourcedefinitions.apiextensions.k8s.io')) this.#serve(parse(json));
+    for (const { json } of this.#store.list(DEFINITIONS)) this.#serve(parse(json));
   }
 
   /** Follows what users do to definitions. */
   changed(changes: readonly Change[]): void {
     for (const change of changes) {
-      if (change.resource !== 'customresourcedefinitions.apiextensions.k8s.io') continue;
+      if (change.resource !== DEFINITIONS) continue;
       if (change.type === 'DELETED') this.#types.delete(change.name);
       else this.#serve(parse(change.json));
     }

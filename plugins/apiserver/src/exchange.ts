@@ -27,7 +27,9 @@ export type Handler = (exchange: Exchange) => Promise<Answer | undefined> | Answ
 export function send(response: ServerResponse, { code, body, headers, warnings = [] }: Answer): void {
   if (response.destroyed || response.headersSent) return;
   const [text, contentType] =
-    'text' in body && typeof body.text === 'string' ? [body.text, body['contentType'] as string | undefined] : [JSON.stringify(body), undefined];
+    'text' in body && typeof body.text === 'string'
+      ? [body.text, body['contentType'] as string | undefined]
+      : [`${JSON.stringify(body)}\n`, undefined];
   const bytes = Buffer.from(text, 'utf8');
   for (const warning of warnings) response.appendHeader('Warning', `299 - ${JSON.stringify(printable(warning))}`);
   response.writeHead(code, {

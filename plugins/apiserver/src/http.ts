@@ -14,7 +14,7 @@ export interface HttpOptions {
   readonly port: number;
   readonly certificate: { readonly certPem: string; readonly keyPem: string };
   /** True for the bearer token that may do everything. */
-  isToken(token: string): boolean;
+  readonly isToken: (token: string) => boolean;
   readonly log: Logger | undefined;
 }
 

@@ -72,7 +72,7 @@ export function listAnswer(served: Served, request: ResourceRequest, { store, hi
   const scope = scopeOf(request, served.type);
   checkRevision(query, { scope, revision: store.revision, history });
   const { rows, metadata } = readPage(store, scope, { query, history });
-  return { code: 200, body: { text: listText(rows, metadata, { form, served }) } };
+  return { code: 200, body: { text: `${listText(rows, metadata, { form, served })}\n` } };
 }
 
 interface Token {

@@ -1,5 +1,5 @@
 import { randomInt, randomUUID } from 'node:crypto';
-import { type ApiObject, copyJson, isJsonObject, type JsonObject, type Metadata, sameJson, timestamp } from './object.ts';
+import { type ApiObject, copyJson, isJsonObject, type JsonObject, type Metadata, sameJson, textOf, timestamp } from './object.ts';
 import { metadataViolations, type NameRule, readMetadata } from './registry/metadata.ts';
 import type { Served } from './registry/registry.ts';
 import { apiVersionOf, type ResourceType, storeName } from './registry/resource-type.ts';
@@ -7,7 +7,7 @@ import type { FieldValidation, WriteOptions } from './request.ts';
 import { applyDefaults } from './schema/default.ts';
 import { prune } from './schema/prune.ts';
 import { newViolations, validate } from './schema/validate.ts';
-import { alreadyExists, ApiError, badRequest, conflict, forbidden, internalError, invalid, notFound, violation } from './status.ts';
+import { alreadyExists, badRequest, conflict, forbidden, internalError, invalid, notFound, violation } from './status.ts';
 import type { Key, Row, Store } from './store.ts';
 
 /** What a write led to. */
@@ -23,11 +23,22 @@ export interface Place {
   readonly name: string;
 }
 
-export interface Update extends Place {
+/** A write may say that `metadata.managedFields` is its own; else what is there stays. */
+interface Ownership {
+  readonly ownsFields?: boolean;
+}
+
+export interface Update extends Place, Ownership {
   readonly subresource?: 'status' | 'finalize' | undefined;
   readonly options: WriteOptions;
   /** Makes the new object from a copy of the one there is; both in the requested version. */
   edit(current: ApiObject): JsonObject;
+}
+
+export interface Creation extends Ownership {
+  readonly namespace: string;
+  readonly sent: JsonObject;
+  readonly options: WriteOptions;
 }
 
 export interface Deletion extends Place {
@@ -54,12 +65,14 @@ export class Objects {
   }
 
   /** @throws a Status: 400, 404 (namespace), 409, 422, or what the validator says. */
-  create(served: Served, namespace: string, sent: JsonObject, options: WriteOptions): Written {
+  create(served: Served, creation: Creation): Written {
     const { type } = served;
+    const { namespace, sent, options } = creation;
     const { object, warnings } = readObject(served, sent, options.fieldValidation);
     const { metadata } = object;
     this.#place(type, metadata, namespace);
     if (metadata.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created');
+    if (!creation.ownsFields) delete metadata.managedFields;
     begin(metadata, type);
     if (served.version.hasStatus) delete object['status'];
     type.strategy.prepare?.(object, undefined);
@@ -68,7 +81,7 @@ export class Objects {
     if (this.#store.get(key)) throw alreadyExists(type, metadata.name!);
     const stored = toStorage(type, object);
     type.admit?.({ operation: 'CREATE', object: copyJson(stored), oldObject: undefined });
-    if (!options.dryRun) this.#put(type, key, stored, undefined);
+    if (!options.dryRun) this.#put(type, stored, undefined);
     return { object: type.convert(stored, served.version.name), warnings };
   }
 
@@ -80,7 +93,7 @@ export class Objects {
     const sent = update.edit(copyJson(current));
     const { object, warnings } = readObject(served, sent, update.options.fieldValidation);
     checkIdentity(type, object.metadata, current.metadata);
-    carryOver(served, { object, current, subresource: update.subresource });
+    carryOver(served, { object, current, update });
     if (!update.subresource) type.strategy.prepare?.(object, current);
     refuseInvalid(served, object, current);
     if (sameJson(object, current)) return { object: current, warnings };
@@ -102,7 +115,7 @@ export class Objects {
     setPropagation(object.metadata, deletion.propagation);
     if (isHeld(object)) {
       markDeleted(object);
-      if (!deletion.dryRun && !sameJson(before, object)) this.#put(type, row, object, row);
+      if (!deletion.dryRun && !sameJson(before, object)) this.#put(type, object, row);
       return { pending: type.convert(object, served.version.name), last: object };
     }
     if (!deletion.dryRun) this.#store.remove(row, object);
@@ -152,15 +165,14 @@ export class Objects {
   // An object whose last finalizer went goes with it.
   #replace(type: ResourceType, row: Row, object: ApiObject): void {
     if (object.metadata.deletionTimestamp && !isHeld(object)) this.#store.remove(row, object);
-    else this.#put(type, row, object, row);
+    else this.#put(type, object, row);
   }
 
-  #put(type: ResourceType, key: Key, object: ApiObject, previous: Row | undefined): void {
+  #put(type: ResourceType, object: ApiObject, previous: Row | undefined): void {
     const { ttlMs } = type.strategy;
-    this.#store.put({ resource: key.resource, namespace: key.namespace, name: key.name }, object, {
-      previous,
-      expires: ttlMs === undefined ? undefined : Date.now() + ttlMs,
-    });
+    const { namespace = '', name = '' } = object.metadata;
+    const expires = ttlMs === undefined ? undefined : Date.now() + ttlMs;
+    this.#store.put(keyOf(type, { namespace, name }), object, { previous, expires });
   }
 }
 
@@ -199,7 +211,7 @@ function readObject({ type, version }: Served, sent: JsonObject, fieldValidation
   const apiVersion = apiVersionOf(type.group, version.name);
   const given = { apiVersion: sent['apiVersion'] || apiVersion, kind: sent['kind'] || type.kind };
   if (given.kind !== type.kind || given.apiVersion !== apiVersion) {
-    throw badRequest(`the object is a ${String(given.kind)} of ${String(given.apiVersion)}, this path takes a ${type.kind} of ${apiVersion}`);
+    throw badRequest(`the object is a ${textOf(given.kind)} of ${textOf(given.apiVersion)}, this path takes a ${type.kind} of ${apiVersion}`);
   }
   const { metadata, unknown } = readMetadata(sent['metadata'], type.kind);
   const object: ApiObject = { ...sent, apiVersion, kind: type.kind, metadata };
@@ -279,9 +291,10 @@ const SERVER_FIELDS = [
 ] as const;
 
 // Keeps what this request may not change, and counts the generation.
-function carryOver({ type, version }: Served, change: { object: ApiObject; current: ApiObject; subresource: Update['subresource'] }): void {
-  const { object, current, subresource } = change;
-  if (subresource === 'status') {
+function carryOver({ version }: Served, change: { object: ApiObject; current: ApiObject; update: Update }): void {
+  const { object, current, update } = change;
+  if (!update.ownsFields) keepOwnership(object.metadata, current.metadata);
+  if (update.subresource === 'status') {
     const { status } = object;
     const { managedFields } = object.metadata;
     replaceContent(object, { ...copyJson(current), ...(status === undefined ? {} : { status }) });
@@ -301,7 +314,12 @@ function carryOver({ type, version }: Served, change: { object: ApiObject; curre
   if (current.metadata.generation !== undefined && !sameJson(desired(object, version.hasStatus), desired(current, version.hasStatus))) {
     object.metadata.generation = current.metadata.generation + 1;
   }
-  void type;
+}
+
+// An empty list resets ownership, as clients ask for it.
+function keepOwnership(sent: Metadata, current: Metadata): void {
+  if (current.managedFields) sent.managedFields = current.managedFields;
+  else delete sent.managedFields;
 }
 
 function replaceContent(object: JsonObject, content: JsonObject): void {
@@ -351,5 +369,3 @@ function markDeleted(object: ApiObject): void {
   if (object.kind === 'Namespace' && object.apiVersion === 'v1')
     object['status'] = { ...(isJsonObject(object['status']) ? object['status'] : {}), phase: 'Terminating' };
 }
-
-export { ApiError };

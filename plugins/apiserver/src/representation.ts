@@ -1,5 +1,5 @@
 import type { ApiObject, JsonObject } from './object.ts';
-import { parse, present } from './objects.ts';
+import { present } from './objects.ts';
 import type { Served } from './registry/registry.ts';
 import { apiVersionOf } from './registry/resource-type.ts';
 import { notAcceptable } from './status.ts';
@@ -72,5 +72,3 @@ export function listText(rows: readonly { readonly json: string }[], metadata: J
   const head = JSON.stringify({ kind, apiVersion, metadata });
   return `${head.slice(0, -1)},"items":[${rows.map(({ json }) => representText(json, form, served)).join(',')}]}`;
 }
-
-export { parse };

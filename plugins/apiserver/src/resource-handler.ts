@@ -1,16 +1,21 @@
+import { apply, readApplied } from './apply.ts';
 import { decodeObject, mediaType, parseJson, parseYaml, readBody } from './body.ts';
 import type { Answer, Exchange } from './exchange.ts';
+import type { GarbageCollector } from './garbage-collector.ts';
 import { listAnswer, type Reading, scopeOf, selectRows } from './list.ts';
 import { type ApiObject, isJsonObject, type JsonObject } from './object.ts';
-import { type Deletion, type Objects, parse, type Update } from './objects.ts';
+import { type Deletion, keyOf, type Objects, type Update } from './objects.ts';
 import { applyJsonPatch, mergePatch } from './patch.ts';
+import { METADATA_SCHEMA } from './registry/metadata.ts';
 import type { ReviewType } from './registry/built-in.ts';
 import type { Served, TypeRegistry } from './registry/registry.ts';
 import { apiVersionOf } from './registry/resource-type.ts';
 import { chooseForm, listText, represent } from './representation.ts';
 import { flag, parseResourcePath, type ResourceRequest, writeOptions } from './request.ts';
+import type { Schema } from './schema/schema.ts';
 import { badRequest, deleted, methodNotAllowed, notFound, unknownPath, unsupportedMediaType } from './status.ts';
 import type { Store } from './store.ts';
+import { strategicMerge } from './strategic-merge.ts';
 import type { WatchHistory } from './watch.ts';
 import { watch } from './watch-stream.ts';
 
@@ -21,6 +26,7 @@ export interface Backend {
   readonly objects: Objects;
   readonly types: TypeRegistry;
   readonly reviews: readonly ReviewType[];
+  readonly collector: GarbageCollector;
 }
 
 interface Call {
@@ -89,7 +95,7 @@ async function create(call: Call): Promise<Answer> {
   const options = writeOptions(exchange.query, exchange.request.headers['user-agent'] ?? '');
   const sent = decodeObject(await readBody(exchange.request), exchange.request.headers['content-type']);
   const namespace = namespaceOf(target, served);
-  return shown(call, { code: 201, ...call.backend.objects.create(served, namespace, sent, options) });
+  return shown(call, { code: 201, ...call.backend.objects.create(served, { namespace, sent, options }) });
 }
 
 function namespaceOf({ namespace }: ResourceRequest, { type }: Served): string {
@@ -117,26 +123,53 @@ function updateOf({ exchange, target }: Call, name: string, edit: Update['edit']
 }
 
 const PATCH_TYPES = ['application/json-patch+json', 'application/merge-patch+json', 'application/apply-patch+yaml'];
+const STRATEGIC = 'application/strategic-merge-patch+json';
 
 async function patch(call: Call, name: string): Promise<Answer> {
-  const { exchange } = call;
+  const { exchange, served } = call;
   const type = mediaType(exchange.request.headers['content-type']);
-  const edit = patchEdit(call, { type, body: await readBody(exchange.request) });
-  return shown(call, { code: 200, ...call.backend.objects.update(call.served, updateOf(call, name, edit)) });
+  const body = await readBody(exchange.request);
+  if (type === 'application/apply-patch+yaml') return applyPatch(call, name, body);
+  const accepted = served.type.origin === 'built-in' ? [...PATCH_TYPES, STRATEGIC] : PATCH_TYPES;
+  if (!accepted.includes(type)) throw unsupportedMediaType(accepted);
+  const edit = patchEdit(served, { type, sent: parseJson(body) });
+  return shown(call, { code: 200, ...call.backend.objects.update(served, updateOf(call, name, edit)) });
 }
 
-function patchEdit(_call: Call, { type, body }: { type: string; body: Buffer }): Update['edit'] {
-  if (type === 'application/json-patch+json') {
-    const operations = parseJson(body);
-    return (current) => applyJsonPatch(current, operations);
-  }
-  if (type === 'application/merge-patch+json') {
-    const changes = parseJson(body);
-    if (!isJsonObject(changes)) throw badRequest('error decoding patch: a merge patch is an object');
-    return (current) => mergePatch(current, changes) as JsonObject;
-  }
-  void parseYaml;
-  throw unsupportedMediaType(PATCH_TYPES);
+function patchEdit({ version }: Served, { type, sent }: { type: string; sent: unknown }): Update['edit'] {
+  if (type === 'application/json-patch+json') return (current) => applyJsonPatch(current, sent);
+  if (!isJsonObject(sent)) throw badRequest('error decoding patch: a merge patch is an object');
+  if (type === STRATEGIC) return (current) => strategicMerge(current, sent, withMetadata(version.schema));
+  return (current) => mergePatch(current, sent) as JsonObject;
+}
+
+function withMetadata(schema: Schema | undefined): Schema {
+  return { ...schema, properties: { ...schema?.properties, metadata: METADATA_SCHEMA } };
+}
+
+// Server-side apply: the object is made when it is not there.
+function applyPatch(call: Call, name: string, body: Buffer): Answer {
+  const { exchange, served, target, backend } = call;
+  const manager = exchange.query.get('fieldManager');
+  const sent = readApplied(parseYaml(body), manager);
+  const force = flag(exchange.query, 'force');
+  const applier = {
+    manager: manager ?? '',
+    apiVersion: apiVersionOf(served.type.group, served.version.name),
+    subresource: target.subresource,
+    force,
+  };
+  const rules = { schema: withMetadata(served.version.schema), applier };
+  const update = updateOf(call, name, (current) => apply(current, sent, rules));
+  if (backend.store.get(keyOf(served.type, update)))
+    return shown(call, { code: 200, ...backend.objects.update(served, { ...update, ownsFields: true }) });
+  if (target.subresource !== undefined) throw notFound(served.type, name);
+  const metadata = { ...(isJsonObject(sent['metadata']) ? sent['metadata'] : {}), name };
+  const created = apply(undefined, { ...sent, metadata }, rules);
+  return shown(call, {
+    code: 201,
+    ...backend.objects.create(served, { namespace: namespaceOf(target, served), sent: created, options: update.options, ownsFields: true }),
+  });
 }
 
 async function remove(call: Call, name: string): Promise<Answer> {
@@ -186,5 +219,3 @@ async function answerReview(review: ReviewType, exchange: Exchange): Promise<Ans
   const head = { kind: review.kind, apiVersion: apiVersionOf(review.group, 'v1'), metadata: { creationTimestamp: null } };
   return { code: 201, body: { ...head, ...(sent['spec'] === undefined ? {} : { spec: sent['spec'] }), status: review.answer(sent) } };
 }
-
-export { notFound, parse };

@@ -181,9 +181,7 @@ export function invalid(of: KindName, name: string, violations: readonly FieldVi
 
 /** A value as Kubernetes quotes it in a violation. */
 export function quoteValue(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value);
-  if (value === undefined || value === null) return 'null';
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  return value === undefined ? 'null' : JSON.stringify(value);
 }
 
 export const violation = {

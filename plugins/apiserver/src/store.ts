@@ -115,6 +115,14 @@ export class Store {
     return this.#sql('SELECT resource, namespace, name FROM objects WHERE namespace = ?').all(namespace) as unknown as Key[];
   }
 
+  /** Objects that have owners or whose deletion was asked for. */
+  deletedOrOwned(): Key[] {
+    return this.#sql(
+      `SELECT resource, namespace, name FROM objects WHERE json_extract(json, '$.metadata.deletionTimestamp') IS NOT NULL
+       UNION SELECT resource, namespace, name FROM owners`,
+    ).all() as unknown as Key[];
+  }
+
   /** Objects whose time is over. */
   expiredAt(nowMs: number): Key[] {
     return this.#sql('SELECT resource, namespace, name FROM objects WHERE expires <= ?').all(nowMs) as unknown as Key[];

@@ -1,4 +1,4 @@
-import { type ApiObject, isJsonObject, type JsonObject } from './object.ts';
+import { type ApiObject, type JsonObject, textOf } from './object.ts';
 import type { Column, ResourceVersion } from './registry/resource-type.ts';
 
 /** How much of the object a row of a table carries. */
@@ -38,10 +38,10 @@ export function partialMetadata({ metadata }: ApiObject): JsonObject {
 function cell({ type, cell: read }: Column, object: ApiObject): unknown {
   const value = read(object);
   if (value === undefined || value === null) return type === 'date' ? '<unknown>' : null;
-  if (type === 'date') return ageOf(String(value));
+  if (type === 'date') return ageOf(textOf(value));
   if (type === 'integer' || type === 'number') return typeof value === 'number' ? value : Number(value);
-  if (type === 'boolean') return typeof value === 'boolean' ? value : String(value);
-  return isJsonObject(value) || Array.isArray(value) ? JSON.stringify(value) : String(value);
+  if (type === 'boolean') return typeof value === 'boolean' ? value : textOf(value);
+  return textOf(value);
 }
 
 /** The time since an instant, in the short form of kubectl: 45s, 3m20s, 5h, 12d. */
@@ -57,14 +57,14 @@ export function ageOf(instant: string, nowMs = Date.now()): string {
 function shortDuration(seconds: number): string {
   const [minutes, hours] = [Math.floor(seconds / 60), Math.floor(seconds / 3600)];
   const days = Math.floor(hours / 24);
-  const two = (big: number, bigUnit: string, small: number, smallUnit: string) => `${big}${bigUnit}${small === 0 ? '' : `${small}${smallUnit}`}`;
+  const two = (big: string, small: number, unit: string) => (small === 0 ? big : `${big}${small}${unit}`);
   if (seconds < 120) return `${seconds}s`;
-  if (minutes < 10) return two(minutes, 'm', seconds % 60, 's');
+  if (minutes < 10) return two(`${minutes}m`, seconds % 60, 's');
   if (hours < 3) return `${minutes}m`;
-  if (hours < 8) return two(hours, 'h', minutes % 60, 'm');
+  if (hours < 8) return two(`${hours}h`, minutes % 60, 'm');
   if (hours < 48) return `${hours}h`;
-  if (hours < 192) return two(days, 'd', hours % 24, 'h');
+  if (hours < 192) return two(`${days}d`, hours % 24, 'h');
   if (days < 730) return `${days}d`;
   const years = Math.floor(days / 365);
-  return years < 8 ? two(years, 'y', days % 365, 'd') : `${years}y`;
+  return years < 8 ? two(`${years}y`, days % 365, 'd') : `${years}y`;
 }

@@ -1,5 +1,4 @@
-import type { ApiObject, JsonObject } from '../object.ts';
-import { isJsonObject } from '../object.ts';
+import { type ApiObject, isJsonObject, type JsonObject, textOf } from '../object.ts';
 import type { Schema } from '../schema/schema.ts';
 import { badRequest, forbidden, violation } from '../status.ts';
 import type { Column, ResourceType, Strategy } from './resource-type.ts';
@@ -11,13 +10,28 @@ const TIME: Schema = { type: 'string', format: 'date-time', nullable: true };
 const TEXTS: Schema = { type: 'object', additionalProperties: TEXT };
 const REFERENCE: Schema = object({ apiVersion: TEXT, kind: TEXT, name: TEXT, namespace: TEXT, uid: TEXT, resourceVersion: TEXT, fieldPath: TEXT });
 
+/** A list of conditions or the like, merged by one member. */
+function keyedList(key: string, items: Schema = OPEN): Schema {
+  return {
+    type: 'array',
+    items,
+    'x-kubernetes-list-type': 'map',
+    'x-kubernetes-list-map-keys': [key],
+    'x-kubernetes-patch-strategy': 'merge',
+    'x-kubernetes-patch-merge-key': key,
+  };
+}
+
 function object(properties: Record<string, Schema>, description?: string): Schema {
   return { type: 'object', properties, ...(description ? { description } : {}) };
 }
 
-function column(name: string, type: string, cell: Column['cell'], priority = 0): Column {
-  return { name, type, format: name === 'Name' ? 'name' : '', description: '', priority, cell };
+function column(name: string, type: string, cell: Column['cell']): Column {
+  return { name, type, format: name === 'Name' ? 'name' : '', description: '', priority: 0, cell };
 }
+
+/** Shown with `-o wide` only. */
+const wide = (shown: Column): Column => ({ ...shown, priority: 1 });
 
 /** The age columns' cell: an instant, which the table turns into an age. */
 const AGE = column('Age', 'date', ({ metadata }) => metadata.creationTimestamp);
@@ -30,7 +44,7 @@ function at(value: unknown, ...path: string[]): unknown {
 
 const textAt = (value: unknown, ...path: string[]) => {
   const found = at(value, ...path);
-  return found === undefined || found === null ? undefined : String(found);
+  return found === undefined || found === null ? undefined : textOf(found);
 };
 
 const countOf = (value: unknown) => (isJsonObject(value) ? Object.keys(value).length : Array.isArray(value) ? value.length : 0);
@@ -81,7 +95,7 @@ const namespaces = builtIn({
       spec: object({ finalizers: { type: 'array', items: TEXT } }),
       status: object({
         phase: TEXT,
-        conditions: { type: 'array', items: OPEN, 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] },
+        conditions: keyedList('type'),
       }),
     },
     'A scope for the names of objects.',
@@ -91,8 +105,8 @@ const namespaces = builtIn({
   strategy: {
     prepare(one, old) {
       one.metadata.labels = { ...one.metadata.labels, 'kubernetes.io/metadata.name': one.metadata.name ?? '' };
+      one['spec'] = old ? old['spec'] : { finalizers: ['kubernetes'] };
       if (old) return;
-      one['spec'] = { finalizers: ['kubernetes'] };
       one['status'] = { phase: 'Active' };
     },
     beforeDelete({ metadata }) {
@@ -125,7 +139,7 @@ const secrets = builtIn({
       delete one['stringData'];
       const given = Object.entries(isJsonObject(stringData) ? stringData : {}).map(([key, value]) => [
         key,
-        Buffer.from(String(value)).toString('base64'),
+        Buffer.from(textOf(value)).toString('base64'),
       ]);
       if (given.length > 0) one['data'] = { ...(one['data'] as JsonObject | undefined), ...Object.fromEntries(given) };
       one['type'] ??= old?.['type'] ?? 'Opaque';
@@ -212,14 +226,14 @@ const events = builtIn({
     column(
       'Object',
       'string',
-      (one) => `${String(at(one, 'involvedObject', 'kind') ?? '').toLowerCase()}/${String(at(one, 'involvedObject', 'name') ?? '')}`,
+      (one) => `${(textAt(one, 'involvedObject', 'kind') ?? '').toLowerCase()}/${textAt(one, 'involvedObject', 'name') ?? ''}`,
     ),
-    column('Subobject', 'string', (one) => at(one, 'involvedObject', 'fieldPath') ?? '', 1),
-    column('Source', 'string', (one) => [eventSource(one), textAt(one, 'source', 'host')].filter(Boolean).join(', '), 1),
-    column('Message', 'string', (one) => String(one['message'] ?? '').trim()),
-    column('First Seen', 'date', (one) => one['firstTimestamp'] ?? one['eventTime'] ?? one.metadata.creationTimestamp, 1),
-    column('Count', 'string', (one) => at(one, 'series', 'count') ?? one['count'] ?? 1, 1),
-    { ...NAME, priority: 1 },
+    wide(column('Subobject', 'string', (one) => at(one, 'involvedObject', 'fieldPath') ?? '')),
+    wide(column('Source', 'string', (one) => [eventSource(one), textAt(one, 'source', 'host')].filter(Boolean).join(', '))),
+    column('Message', 'string', (one) => textOf(one['message']).trim()),
+    wide(column('First Seen', 'date', (one) => one['firstTimestamp'] ?? one['eventTime'] ?? one.metadata.creationTimestamp)),
+    wide(column('Count', 'string', (one) => at(one, 'series', 'count') ?? one['count'] ?? 1)),
+    wide(NAME),
   ],
   fields: {
     ...Object.fromEntries(
@@ -272,7 +286,10 @@ const nodes = builtIn({
   shortNames: ['no'],
   namespaced: false,
   hasStatus: true,
-  schema: object({ spec: OPEN, status: OPEN }, 'A machine of a cluster.'),
+  schema: object(
+    { spec: OPEN, status: { ...OPEN, properties: { conditions: keyedList('type'), addresses: keyedList('type') } } },
+    'A machine of a cluster.',
+  ),
   columns: [
     NAME,
     column('Status', 'string', nodeReadiness),
@@ -303,8 +320,8 @@ const serviceaccounts = builtIn({
   namespaced: true,
   schema: object(
     {
-      secrets: { type: 'array', items: REFERENCE },
-      imagePullSecrets: { type: 'array', items: object({ name: TEXT }) },
+      secrets: keyedList('name', REFERENCE),
+      imagePullSecrets: keyedList('name', object({ name: TEXT })),
       automountServiceAccountToken: { type: 'boolean' },
     },
     'An identity.',
@@ -324,7 +341,7 @@ const customresourcedefinitions = builtIn({
   namespaced: false,
   hasStatus: true,
   schema: object({ spec: OPEN, status: OPEN }, 'A kind added to the API.'),
-  columns: [NAME, column('Created At', 'date', ({ metadata }) => metadata.creationTimestamp)],
+  columns: [NAME, column('Created At', 'string', ({ metadata }) => metadata.creationTimestamp)],
 });
 
 /** The kinds every API has, in the order of discovery. */

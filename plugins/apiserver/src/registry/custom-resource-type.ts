@@ -1,6 +1,6 @@
 import type { CustomResource, CustomResourceDefinition } from '@sidero/core';
 import { compileJsonPath } from '../json-path.ts';
-import type { ApiObject } from '../object.ts';
+import { type ApiObject, textOf } from '../object.ts';
 import { hasDefaults } from '../schema/default.ts';
 import type { Schema } from '../schema/schema.ts';
 import { ApiError, invalid, violation } from '../status.ts';
@@ -72,7 +72,7 @@ function selectableFields(versions: readonly DefinedVersion[]): ResourceType['fi
       const find = compileJsonPath(jsonPath);
       const read = (object: ApiObject) => {
         const [value] = find(object);
-        return value === undefined ? undefined : String(value);
+        return value === undefined ? undefined : textOf(value);
       };
       return [jsonPath.replace(/^\./, ''), read];
     }),

@@ -1,7 +1,7 @@
 import { isJsonObject, type JsonObject, type Metadata } from '../object.ts';
-import { prune } from '../schema/prune.ts';
+import { pruneMember } from '../schema/prune.ts';
 import type { Schema } from '../schema/schema.ts';
-import { validate } from '../schema/validate.ts';
+import { validateValue } from '../schema/validate.ts';
 import { badRequest, type FieldViolation, violation } from '../status.ts';
 
 const text = (description: string): Schema => ({ type: 'string', description });
@@ -24,10 +24,20 @@ export const METADATA_SCHEMA: Schema = {
     deletionGracePeriodSeconds: { type: 'integer', format: 'int64', description: 'Time it is given to end.' },
     labels: texts('Keys and values that selectors match.'),
     annotations: texts('Keys and values of any content.'),
-    finalizers: { type: 'array', items: { type: 'string' }, description: 'What must be done before the object goes.' },
+    finalizers: {
+      type: 'array',
+      items: { type: 'string' },
+      'x-kubernetes-list-type': 'set',
+      'x-kubernetes-patch-strategy': 'merge',
+      description: 'What must be done before the object goes.',
+    },
     ownerReferences: {
       type: 'array',
       description: 'Objects this one depends on.',
+      'x-kubernetes-list-type': 'map',
+      'x-kubernetes-list-map-keys': ['uid'],
+      'x-kubernetes-patch-strategy': 'merge',
+      'x-kubernetes-patch-merge-key': 'uid',
       items: {
         type: 'object',
         required: ['apiVersion', 'kind', 'name', 'uid'],
@@ -46,18 +56,21 @@ export const METADATA_SCHEMA: Schema = {
 };
 
 /**
- * Reads `metadata` off an object someone sent: nulls and unknown fields go, types are checked.
+ * Reads `metadata` off an object someone sent: empty members and unknown fields go, types are checked.
  * @throws a Status 400 for a value of the wrong type.
  */
 export function readMetadata(value: unknown, kind: string): { metadata: Metadata; unknown: string[] } {
   if (value !== undefined && value !== null && !isJsonObject(value)) throw badRequest(`${kind}: metadata must be an object`);
-  const metadata: JsonObject = Object.fromEntries(Object.entries(value ?? {}).filter(([, item]) => item !== null));
-  const wrapped = { meta: metadata };
-  const schema: Schema = { type: 'object', properties: { meta: METADATA_SCHEMA } };
-  const unknown = prune(wrapped, schema).map((path) => path.replace(/^meta/, 'metadata'));
-  const [wrong] = validate(wrapped, schema);
-  if (wrong) throw badRequest(`${kind} cannot be read: ${wrong.field.replace(/^meta/, 'metadata')}: ${wrong.message}`);
+  const metadata: JsonObject = Object.fromEntries(Object.entries(value ?? {}).filter(([, item]) => !isEmpty(item)));
+  const unknown = pruneMember(metadata, METADATA_SCHEMA, 'metadata');
+  const [wrong] = validateValue(metadata, METADATA_SCHEMA, 'metadata');
+  if (wrong) throw badRequest(`${kind} cannot be read: ${wrong.field}: ${wrong.message}`);
   return { metadata: metadata as Metadata, unknown };
+}
+
+// Go's clients write nulls and empty lists for what is absent.
+function isEmpty(value: unknown): boolean {
+  return value === null || (typeof value === 'object' && Object.keys(value).length === 0);
 }
 
 const LABEL_NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/;

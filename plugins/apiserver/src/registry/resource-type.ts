@@ -11,7 +11,7 @@ export interface Column {
   /** 0 is always shown, higher only with `-o wide`. */
   readonly priority: number;
   /** The cell of one object. */
-  cell(object: ApiObject): unknown;
+  readonly cell: (object: ApiObject) => unknown;
 }
 
 /** One served version of a resource. */

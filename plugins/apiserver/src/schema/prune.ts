@@ -11,6 +11,13 @@ export function prune(object: JsonObject, schema: Schema): string[] {
   return unknown;
 }
 
+/** The same for a member at `path` that is no object of its own. */
+export function pruneMember(value: unknown, schema: Schema, path: string): string[] {
+  const unknown: string[] = [];
+  pruneValue(value, { schema, path, isResource: false, unknown });
+  return unknown;
+}
+
 interface Place {
   readonly schema: Schema | undefined;
   readonly path: string;

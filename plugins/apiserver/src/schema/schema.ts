@@ -33,6 +33,9 @@ export interface Schema {
   readonly 'x-kubernetes-list-type'?: 'atomic' | 'set' | 'map';
   readonly 'x-kubernetes-list-map-keys'?: readonly string[];
   readonly 'x-kubernetes-map-type'?: 'atomic' | 'granular';
+  /** Built-in kinds only: how a strategic merge patch treats a list. */
+  readonly 'x-kubernetes-patch-strategy'?: 'merge';
+  readonly 'x-kubernetes-patch-merge-key'?: string;
 }
 
 /** The fields every object has; they are never pruned and follow the rules of metadata instead of the schema. */

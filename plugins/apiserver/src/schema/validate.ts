@@ -14,7 +14,8 @@ export function validate(object: JsonObject, schema: Schema): FieldViolation[] {
   return validateValue(rest, { ...schema, properties, required }, '');
 }
 
-function validateValue(value: unknown, schema: Schema, path: string): FieldViolation[] {
+/** Checks one value that stands at `path`. */
+export function validateValue(value: unknown, schema: Schema, path: string): FieldViolation[] {
   if (value === null && schema.nullable) return [];
   const wrongType = typeViolation(value, schema, path);
   if (wrongType) return [wrongType];
@@ -53,20 +54,24 @@ function constraintViolations(value: unknown, schema: Schema, path: string): Fie
   return isJsonObject(value) ? objectViolations(value, schema, path) : [];
 }
 
+// Of length and pattern only the first that fails is told.
 function stringViolations(value: string, schema: Schema, path: string): FieldViolation[] {
-  const found: FieldViolation[] = [];
-  const lengthChars = schema.maxLength === undefined && schema.minLength === undefined ? 0 : [...value].length;
-  if (schema.maxLength !== undefined && lengthChars > schema.maxLength) found.push(violation.tooLong(path, schema.maxLength));
-  if (schema.minLength !== undefined && lengthChars < schema.minLength) {
-    found.push(violation.invalid(path, value, `${inBody(path)} should be at least ${schema.minLength} chars long`));
-  }
-  if (schema.pattern !== undefined && !patternOf(schema.pattern).test(value)) {
-    found.push(violation.invalid(path, value, `${inBody(path)} should match '${schema.pattern}'`));
-  }
+  const ofText = textViolation(value, schema, path);
+  const found = ofText ? [ofText] : [];
   if (schema.format !== undefined && !isFormat(schema.format, value)) {
     found.push(violation.invalid(path, value, `${inBody(path)} must be of type ${schema.format}: ${JSON.stringify(value)}`));
   }
   return found;
+}
+
+function textViolation(value: string, schema: Schema, path: string): FieldViolation | undefined {
+  const { maxLength, minLength, pattern } = schema;
+  const lengthChars = maxLength === undefined && minLength === undefined ? 0 : Array.from(value).length;
+  if (maxLength !== undefined && lengthChars > maxLength) return violation.tooLong(path, maxLength);
+  if (minLength !== undefined && lengthChars < minLength)
+    return violation.invalid(path, value, `${inBody(path)} should be at least ${minLength} chars long`);
+  if (pattern === undefined || patternOf(pattern).test(value)) return undefined;
+  return violation.invalid(path, value, `${inBody(path)} should match '${pattern}'`);
 }
 
 // Patterns are RE2; what differs from JavaScript's syntax in practice are the flags in front.
