@@ -245,3 +245,13 @@ test('two claims never get one server: the API decides', async () => {
   const results = await Promise.allSettled(claims);
   expect(results.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
 });
+
+test('a Server that nobody uses can be deleted, an allocated one only once its binding is gone', async () => {
+  const { resources } = await start({ objects: [dirty(), aBinding()] });
+  const isInUse = async () => (await resources.get(ServerKind, { name: UUID }, { live: true }))?.status?.inUse;
+  await expect.poll(isInUse).toBe(true);
+  await resources.remove(ServerKind, { name: UUID });
+  expect(await resources.get(ServerKind, { name: UUID }, { live: true })).toBeDefined();
+  await resources.remove(ServerBindingKind, { name: UUID });
+  await expect.poll(() => resources.get(ServerKind, { name: UUID }, { live: true })).toBeUndefined();
+});

@@ -8,7 +8,6 @@ import { problemOfUuid } from './uuid.ts';
 
 /** Confirms that the machine now reporting is the one of this Server, although its parts differ; taken off when used. */
 export const ADOPT_ANNOTATION = 'metal.sidero.dev/adopt';
-const FINALIZER = 'storage.finalizers.server.k8s.io';
 const COMPONENT = 'sidero-server';
 
 /** Registers a machine: makes its Server, or brings the hardware of the one there is up to date. */
@@ -38,7 +37,7 @@ async function register(context: StageContext, report: HardwareReport, pass: Boo
   const wanted: Server = {
     apiVersion: ServerKind.apiVersion,
     kind: ServerKind.kind,
-    metadata: { name: report.uuid, labels: { ...draft.labels }, annotations: { ...draft.annotations }, finalizers: [FINALIZER] },
+    metadata: { name: report.uuid, labels: { ...draft.labels }, annotations: { ...draft.annotations } },
     spec: structuredClone(draft.spec),
   } as Server;
   const verdict = await accept(context, wanted);
