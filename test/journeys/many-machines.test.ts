@@ -14,7 +14,7 @@ test('100 machines at once all become accepted Servers', async () => {
 }, 60_000);
 
 test('machines on a network that loses one packet in twenty arrive all the same', async () => {
-  await using sidero = await testSidero();
+  await using sidero = await testSidero({ bootIpxe: { tftpTimeoutMs: 30 } });
   const machines = sidero.machines(4, { seed: 'lossy', misbehaviour: { loss: 0.05 } });
   await Promise.all(machines.map((machine) => machine.bootTo('accepted')));
 }, 60_000);

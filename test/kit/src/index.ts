@@ -9,7 +9,8 @@ export { type MachineOptions, type Misbehaviour, type Plane, SimulatedMachine } 
 export { type MachineState, type ObservableMachine, type Stage, type StageName, STAGES, type Transfer } from './machine/state.ts';
 export { downloadByTftp, type TftpDownload } from './machine/tftp.ts';
 export { type Link, UdpSocket } from './machine/udp.ts';
-export { type PlaneOptions, type PlanePorts, type RunningPlane, startPlane } from './plane.ts';
+export { type PlaneOptions, type PlanePorts, type RunningPlane, freePorts, startPlane } from './plane.ts';
 export { type Random, seededRandom } from './random.ts';
-export { type StandIns, type StandInSizes, writeStandIns } from './stand-ins.ts';
+export { type SideroProcess, type SideroProcessOptions, startSideroProcess } from './sidero-process.ts';
+export { type StandInSizes, writeStandIns } from './stand-ins.ts';
 export { createWithStatus, silentLogger, type TestSidero, type TestSideroOptions, testSidero } from './test-sidero.ts';

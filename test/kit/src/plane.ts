@@ -63,7 +63,8 @@ async function start(options: PlaneOptions, ports: PlanePorts): Promise<RunningS
   return await startSidero({ config, log: options.log, variables, host: '127.0.0.1', ...(options.now && { now: options.now }) });
 }
 
-async function freePorts(): Promise<PlanePorts> {
+/** Ports that nobody uses now; somebody else may before you do. */
+export async function freePorts(): Promise<PlanePorts> {
   const tcp = createServer().listen(0, '127.0.0.1');
   const udp = createSocket('udp4').bind(0, '127.0.0.1');
   await Promise.all([once(tcp, 'listening'), once(udp, 'listening')]);

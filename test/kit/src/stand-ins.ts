@@ -2,12 +2,6 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { seededRandom } from './random.ts';
 
-/** Files in place of real ones, of about their size. */
-export interface StandIns {
-  /** Folder of the iPXE binaries. */
-  readonly ipxeDir: string;
-}
-
 /** Sizes of the agent's kernel and initial RAM disk. */
 export interface StandInSizes {
   readonly kernelBytes: number;
@@ -26,11 +20,11 @@ const IPXE_BYTES: Readonly<Record<string, number>> = {
 };
 
 /**
- * Writes what simulated machines fetch: iPXE binaries, and the agent's kernel and initial RAM disk under `<dataDir>/env`. They are noise
- * that begins with a line saying so: simulated machines only count the bytes, real ones could not boot them.
+ * Writes what simulated machines fetch to where a management plane with this data directory looks: iPXE binaries, and the agent's
+ * kernel and initial RAM disk. They are noise that begins with a line saying so: simulated machines only count the bytes, real ones could not boot them.
  */
-export async function writeStandIns(dataDir: string, sizes: StandInSizes = SMALL): Promise<StandIns> {
-  const ipxeDir = join(dataDir, 'stand-ins');
+export async function writeStandIns(dataDir: string, sizes: StandInSizes = SMALL): Promise<void> {
+  const ipxeDir = join(dataDir, 'ipxe');
   const ipxe = Object.entries(IPXE_BYTES).map(([name, bytes]) => ({ directory: ipxeDir, name, bytes }));
   const agentDir = join(dataDir, 'env', 'agent-amd64');
   const agent = [
@@ -43,7 +37,6 @@ export async function writeStandIns(dataDir: string, sizes: StandInSizes = SMALL
       await writeFile(join(directory, name), standIn(name, bytes));
     }),
   );
-  return { ipxeDir };
 }
 
 function standIn(name: string, bytes: number): Uint8Array {

@@ -71,7 +71,7 @@ export async function testSidero(options: TestSideroOptions = {}): Promise<TestS
     if (options.dataDir === undefined) await rm(dataDir, { recursive: true, force: true });
   };
   try {
-    const { ipxeDir } = await writeStandIns(dataDir);
+    await writeStandIns(dataDir);
     const plane = await startPlane({
       dataDir,
       log: options.log ?? silentLogger(),
@@ -80,7 +80,7 @@ export async function testSidero(options: TestSideroOptions = {}): Promise<TestS
       plugins: ({ tftp }) => [
         apiInMemory(),
         agent({ autoAccept: true, ...options.agent }),
-        bootIpxe({ ...options.bootIpxe, tftpPort: tftp, tftpAddress: '127.0.0.1', ipxeDir }),
+        bootIpxe({ ...options.bootIpxe, tftpPort: tftp, tftpAddress: '127.0.0.1' }),
         ...(options.plugins ?? []),
       ],
     });

@@ -24,7 +24,7 @@ export async function simulatedWorld(options: DemoOptions): Promise<DemoWorld> {
   await mkdir(dataDir, { recursive: true });
   const logFile = join(dataDir, 'sidero.log');
   const log = createWriteStream(logFile);
-  const { ipxeDir } = await writeStandIns(dataDir, AGENT_SIZES);
+  await writeStandIns(dataDir, AGENT_SIZES);
   const base = options.portBase;
   const { sidero, ports } = await startPlane({
     dataDir,
@@ -33,7 +33,7 @@ export async function simulatedWorld(options: DemoOptions): Promise<DemoWorld> {
     plugins: ({ tftp }) => [
       apiserver({ port: base === undefined ? 0 : base + 2 }),
       agent({ autoAccept: true }),
-      bootIpxe({ tftpPort: tftp, tftpAddress: '127.0.0.1', ipxeDir }),
+      bootIpxe({ tftpPort: tftp, tftpAddress: '127.0.0.1' }),
     ],
   });
   const machines = fleet(options.servers, { plane: ports, seed: 'demo', bytesPerSecond: BYTES_PER_SECOND });

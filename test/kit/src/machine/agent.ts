@@ -1,5 +1,13 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { type AgentClient, agentClient, type HardwareInformationSchema, StorageType } from '@sidero/plugin-agent';
+import { status } from '@grpc/grpc-js';
+import {
+  type AgentClient,
+  agentClient,
+  type CallOptions,
+  type CreateServerResponse,
+  type HardwareInformationSchema,
+  StorageType,
+} from '@sidero/plugin-agent';
 import { setTimeout as delay } from 'node:timers/promises';
 import { failure } from '../errors.ts';
 import type { Random } from '../random.ts';
@@ -42,36 +50,49 @@ export function kernelArgument(args: readonly string[], name: string): string | 
  * @throws SIDERO_MACHINE_AGENT_FAILED when a call fails for 5 min, or the reason of the signal
  */
 export async function runAgent(run: AgentRun): Promise<void> {
-  const { signal, states, timeFactor } = run;
   const target = kernelArgument(run.args, 'sidero.endpoint');
   if (!target) throw failure('SIDERO_MACHINE_BOOT_FAILED', { machine: run.machine, problem: 'its kernel arguments name no sidero.endpoint' });
   const token = kernelArgument(run.args, 'sidero.token');
   // grpc-js shares connections between clients of one process; real machines do not.
   using client = agentClient({ target, token, channel: { 'grpc.use_local_subchannel_pool': 1 } });
-  let answer = await register(run, client);
+  const first = await persistently(run, 'CreateServer', (options) => register(run, client, options));
   await persistently(run, 'ReconcileServerAddresses', (options) =>
     client.reconcileServerAddresses({ uuid: run.uuid, address: [{ type: 'InternalIP', address: run.address }] }, options),
   );
+  await waitForWork(run, client, first);
+}
+
+/** Silence of the management plane is borne while the machine waits; a refusal that lasts is not, as only another boot brings another token. */
+async function waitForWork(run: AgentRun, client: AgentClient, first: CreateServerResponse): Promise<void> {
+  const { signal, states, timeFactor } = run;
+  let refusedSinceMs: number | undefined;
+  let answer = first;
+  let stage: 'accepted' | 'registered' | 'agent' = answer.accepted ? 'accepted' : 'registered';
   while (!answer.reboot) {
     const waitMs = (IDLE_MS + run.random.between(0, IDLE_JITTER_MS)) * timeFactor;
-    const stage = answer.accepted ? 'accepted' : 'registered';
     if (states.state.stage !== stage) states.enter(stage, { waitMs });
     await delay(waitMs, undefined, { signal });
-    answer = await register(run, client);
+    try {
+      answer = await register(run, client, { timeoutMs: CALL_MS, signal });
+      stage = answer.accepted ? 'accepted' : 'registered';
+      refusedSinceMs = undefined;
+    } catch (cause) {
+      signal.throwIfAborted();
+      stage = 'agent';
+      refusedSinceMs = isSilence(cause) ? undefined : (refusedSinceMs ?? performance.now());
+      if (refusedSinceMs !== undefined && performance.now() - refusedSinceMs > GIVE_UP_MS * timeFactor)
+        throw failure('SIDERO_MACHINE_AGENT_FAILED', { machine: run.machine, call: 'CreateServer', cause });
+    }
   }
 }
 
-const register = (run: AgentRun, client: AgentClient) =>
-  persistently(run, 'CreateServer', (options) =>
-    client.createServer({ hardware: hardwareMessage(run.inventory, run.uuid), hostname: '', agentVersion: 'simulated' }, options),
-  );
+const isSilence = (thrown: unknown) => [status.UNAVAILABLE, status.DEADLINE_EXCEEDED].includes((thrown as { code?: number }).code ?? -1);
+
+const register = (run: AgentRun, client: AgentClient, options: CallOptions) =>
+  client.createServer({ hardware: hardwareMessage(run.inventory, run.uuid), hostname: '', agentVersion: 'simulated' }, options);
 
 /** Repeats a call as the agent does: any error may pass. */
-async function persistently<T>(
-  run: AgentRun,
-  call: string,
-  attempt: (options: { timeoutMs: number; signal: AbortSignal }) => Promise<T>,
-): Promise<T> {
+async function persistently<T>(run: AgentRun, call: string, attempt: (options: CallOptions) => Promise<T>): Promise<T> {
   const { signal, timeFactor } = run;
   const endMs = performance.now() + GIVE_UP_MS * timeFactor;
   for (;;) {
