@@ -22,7 +22,8 @@ export function bootstrapScript(authority: string): string {
     ':loop',
     'isset ${net${idx}/mac} || goto exhausted',
     'ifclose',
-    'iflinkwait --timeout 5000 net${idx} || goto next_iface',
+    // Builds of before 2020 (Debian's) lack the command; `dhcp` waits for the link as well, only longer.
+    'iflinkwait --timeout 5000 net${idx} ||',
     'dhcp net${idx} || goto next_iface',
     'goto boot',
     ':next_iface',
