@@ -1,8 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { checkConfig, createLogger, hasCode, type Plugin } from '@sidero/core';
-import { assemble } from '@sidero/core/start';
-import { Writable } from 'node:stream';
+import { hasCode, type Plugin } from '@sidero/core';
 import { describe, expect, test } from 'vitest';
+import { registrations } from './registrations.ts';
 
 /** A plugin under test. */
 export interface PluginCase<O extends object> {
@@ -12,13 +11,6 @@ export interface PluginCase<O extends object> {
   readonly options: O;
   /** Its README, which must name every option and every variable. Default: not checked. */
   readonly readme?: URL | string;
-}
-
-/** Sets plugins up as `sidero inspect` does: nothing runs, and there is no API to talk to. */
-function setUp(plugin: Plugin) {
-  const config = checkConfig({ endpoint: '127.0.0.1', plugins: [plugin] }, { file: 'test', variables: {} });
-  const log = createLogger({ level: 'silent', destination: new Writable({ write: (_chunk, _encoding, done) => done() }) });
-  return assemble({ config, log, variables: {}, strict: true }).kernel;
 }
 
 /** What every plugin must hold to, ours and a stranger's alike. */
@@ -31,22 +23,22 @@ export function describePlugin<O extends object>(name: string, given: PluginCase
 
     test('setup only registers: it opens no socket, starts no timer and no process', () => {
       const before = resources();
-      setUp(plugin(options));
+      registrations(plugin(options));
       expect(resources()).toEqual(before);
     });
 
     test('may be set up in two systems of one process', () => {
       const one = plugin(options);
-      setUp(one);
-      setUp(one);
-      setUp(plugin(options));
+      registrations(one);
+      registrations(one);
+      registrations(plugin(options));
     });
 
     test('an unknown option is refused by name', () => {
       const mistaken = { ...options, noSuchOption: true };
-      expect(() => setUp(plugin(mistaken))).toThrow(/noSuchOption/);
+      expect(() => registrations(plugin(mistaken))).toThrow(/noSuchOption/);
       try {
-        setUp(plugin(mistaken));
+        registrations(plugin(mistaken));
       } catch (thrown) {
         expect(hasCode(thrown, 'SIDERO_OPTION_INVALID')).toBe(true);
       }

@@ -1,0 +1,14 @@
+import { agent } from '@sidero/plugin-agent';
+import { apiserver } from '@sidero/plugin-apiserver';
+import { bootIpxe } from '@sidero/plugin-boot-ipxe';
+import { freePorts } from '@sidero/testing';
+import { describeDiskBoot, describePlugin, describeService, registrations } from '@sidero/testing/suites';
+
+describePlugin('agent', { plugin: agent, options: {} });
+describePlugin('apiserver', { plugin: apiserver, options: {} });
+describePlugin('boot-ipxe', { plugin: bootIpxe, options: {} });
+
+for (const diskBoot of registrations(bootIpxe()).diskBoots) describeDiskBoot(diskBoot.name, diskBoot);
+
+const { tftp } = await freePorts();
+describeService('tftp', () => registrations(bootIpxe({ tftpPort: tftp, tftpAddress: '127.0.0.1' })).services.find(({ name }) => name === 'tftp')!);
