@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,10 +10,13 @@ import * as x509 from '@peculiar/x509';
 import { checkConfig, createLogger, type Variables } from '@sidero/core';
 import { type RunningSidero, startSidero } from '@sidero/core/start';
 import { dump, load } from 'js-yaml';
-import { type KubectlResult, type RealKubeApi, startKubeApiServer } from './kube-apiserver.ts';
+import { KUBERNETES_VERSION, type KubectlResult, type RealKubeApi, startKubeApiServer, testCache } from './kube-apiserver.ts';
 
 const CRDS = new URL('../../core/manifests/crds/', import.meta.url);
 const SIGNING = { name: 'ECDSA', hash: 'SHA-256', namedCurve: 'P-256' };
+
+/** Whether the real API server has been built. */
+export const isPossible = existsSync(join(testCache(), `kubernetes-${KUBERNETES_VERSION}`, 'kube-apiserver'));
 
 /** The management plane as it runs in a cluster: a real API server with our CRDs, which calls our webhooks. */
 export interface SideroOnKubernetes {
