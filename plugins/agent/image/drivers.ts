@@ -24,7 +24,7 @@ const WANTED: readonly RegExp[] = [
 
 /** Fibre Channel, FCoE and iSCSI: what is behind them is shared storage, which must be neither listed nor wiped. */
 const UNWANTED =
-  /\/(lpfc|qla2xxx|qla4xxx|bfa|bnx2fc|bnx2i|qedf|qedi|fcoe|libfc|cxgbi|be2iscsi|elx|csiostor|fnic|snic|libiscsi|libiscsi_tcp|iscsi_tcp|iscsi_boot_sysfs|scsi_transport_fc|scsi_transport_iscsi|scsi_debug|sr_mod|st|ch|osst)(\/|\.ko)/;
+  /\/(lpfc|qla2xxx|qla4xxx|bfa|bnx2fc|bnx2i|qedf|qedi|fcoe|libfc|cxgbi|be2iscsi|elx|csiostor|fnic|snic|mptfc|mptlan|libiscsi|libiscsi_tcp|iscsi_tcp|iscsi_boot_sysfs|scsi_transport_fc|scsi_transport_iscsi|scsi_debug|sr_mod|st|ch|osst)(\/|\.ko)/;
 
 /** The kernel of an unpacked package: its version and where its modules lie. */
 export async function kernelOf(folder: string): Promise<{ version: string; image: string; modules: string }> {
