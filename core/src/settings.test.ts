@@ -34,6 +34,7 @@ test.each([
   ['SIDERO_CONTROLLER_MANAGER_AUTO_ACCEPT_SERVERS', '--auto-accept-servers'],
   ['SIDERO_CONTROLLER_MANAGER_CONTAINER_API_PORT', '--http-port'],
   ['SIDERO_TFTP_PORT', '--tftp-port'],
+  ['CAPI_DIAGNOSTICS_ADDRESS', '--diagnostics-address'],
 ])('%s is also the flag %s', (variable, flag) => {
   expect(flagOf(variable)).toBe(flag);
 });

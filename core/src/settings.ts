@@ -72,7 +72,7 @@ export function readSetting<T>(setting: Setting<T>, variables: Variables): T | u
 export function flagOf(variable: string): string {
   if (variable === 'SIDERO_CONTROLLER_MANAGER_CONTAINER_API_PORT') return '--http-port';
   return `--${variable
-    .replace(/^SIDERO_(CONTROLLER_MANAGER_)?/, '')
+    .replace(/^(SIDERO_(CONTROLLER_MANAGER_)?|CAPI_)/, '')
     .toLowerCase()
     .replaceAll('_', '-')}`;
 }

@@ -21,6 +21,8 @@ export interface ResourceClient {
   index<T extends KubeObject>(kind: Kind<T>, name: string, keys: (object: T) => readonly string[]): void;
   /** @throws SIDERO_RESOURCE_EXISTS */
   create<T extends KubeObject>(kind: Kind<T>, object: T): Promise<T>;
+  /** Asks something that the API answers and does not keep: a TokenReview, a SubjectAccessReview. */
+  review<T extends KubeObject>(kind: Kind<T>, object: Omit<T, 'metadata'>): Promise<T>;
   /**
    * Reads live, edits a copy, patches the difference (metadata and spec apart from status) under its resourceVersion, and
    * looks again on conflict, up to 5 times. Nothing is written when nothing changed. The edit returns `false` to abandon. The only way to write.

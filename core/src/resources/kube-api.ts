@@ -71,6 +71,15 @@ export class KindApi<T extends KubeObject> {
     return answer.status === 409 && statusReason(answer) === 'AlreadyExists' ? 'exists' : this.#object(call, answer);
   }
 
+  /** Posts what the API answers and does not keep. */
+  async review(object: Omit<T, 'metadata'>): Promise<T> {
+    const { apiVersion, kind } = this.#kind;
+    const body = { type: 'application/json', json: { ...object, apiVersion, kind } } as const;
+    const { call, answer } = await this.#call({ method: 'POST', verb: 'create', path: collectionPath(this.#kind, {}, 'create'), body });
+    if (answer.status >= 300 || typeof answer.body !== 'object') throw refused(call, answer);
+    return answer.body as T;
+  }
+
   /** A JSON merge patch of the object, or of its status. */
   async patch(ref: Ref, patch: unknown, part?: 'status'): Promise<Written<T>> {
     const path = `${objectPath(this.#kind, ref)}${part ? `/${part}` : ''}?${this.#by}`;

@@ -127,6 +127,10 @@ class KubeResourceClient implements RunningResourceClient {
     return freeze(created);
   }
 
+  async review<T extends KubeObject>(kind: Kind<T>, object: Omit<T, 'metadata'>): Promise<T> {
+    return this.#entry(kind).api.review(object);
+  }
+
   // The cache is good enough to write from, since the API refuses what relies on an old version. It is not good enough
   // to conclude that there is nothing to write: that is looked up in the API itself.
   async change<T extends KubeObject>(kind: Kind<T>, ref: Ref, edit: (draft: T) => void | false): Promise<T> {

@@ -65,19 +65,15 @@ async function respond(request: IncomingMessage, options: DiagnosticsOptions): P
 async function refusalOf(request: IncomingMessage, path: string, resources: ResourceClient): Promise<{ status: number; body: string } | undefined> {
   const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1];
   if (!token) return { status: 401, body: 'Unauthorized\n' };
-  const review = await resources.create(TokenReviewKind, {
-    apiVersion: TokenReviewKind.apiVersion,
-    kind: 'TokenReview',
-    metadata: { name: '' },
-    spec: { token },
-  });
+  const { apiVersion, kind } = TokenReviewKind;
+  const review = await resources.review(TokenReviewKind, { apiVersion, kind, spec: { token } });
   if (!review.status?.authenticated) return { status: 401, body: 'Unauthorized\n' };
   const { username = '', groups = [] } = review.status.user ?? {};
-  const access = await resources.create(AccessReviewKind, {
+  const nonResourceAttributes = { path, verb: (request.method ?? 'GET').toLowerCase() };
+  const access = await resources.review(AccessReviewKind, {
     apiVersion: AccessReviewKind.apiVersion,
-    kind: 'SubjectAccessReview',
-    metadata: { name: '' },
-    spec: { user: username, groups, nonResourceAttributes: { path, verb: (request.method ?? 'GET').toLowerCase() } },
+    kind: AccessReviewKind.kind,
+    spec: { user: username, groups, nonResourceAttributes },
   });
   return access.status?.allowed ? undefined : { status: 403, body: `user ${username} may not get ${path}\n` };
 }

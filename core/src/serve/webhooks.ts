@@ -21,7 +21,7 @@ export interface Certificate {
 
 export interface WebhookOptions {
   /** The kinds served: conversion for all, validation for those that have it. */
-  readonly customResources: Registry<CustomResource>;
+  readonly customResources: Pick<Registry<CustomResource>, 'list'>;
   readonly log: Logger;
   readonly metrics: Metrics;
   /** Default: all interfaces. */
