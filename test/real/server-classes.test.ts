@@ -7,7 +7,7 @@ const apiVersion = 'metal.sidero.dev/v1alpha2';
 describe.skipIf(!isPossible)('ServerClasses on a real API server', () => {
   let cluster: SideroOnKubernetes;
   beforeAll(async () => {
-    cluster = await startSideroOnKubernetes();
+    cluster = await startSideroOnKubernetes('everything');
   });
   afterAll(() => cluster?.close());
 
@@ -49,10 +49,16 @@ describe.skipIf(!isPossible)('ServerClasses on a real API server', () => {
     await create(aServer('c2'));
     await create(aClass('rack-c', { selector: { matchLabels: { rack: 'c' } } }));
     await expect.poll(() => statusOf('rack-c'), until).toEqual({ serversAvailable: ['c1', 'c2'], serversInUse: [] });
-    await cluster.kubectl(['patch', 'server', 'c1', '--subresource=status', '--type=merge', '-p', '{"status":{"inUse":true}}']);
+    await cluster.kubectl(['create', '-f', '-'], {
+      apiVersion: 'infrastructure.cluster.x-k8s.io/v1alpha3',
+      kind: 'ServerBinding',
+      metadata: { name: 'c1' },
+      spec: { metalMachineRef: { kind: 'MetalMachine', namespace: 'default', name: 'm1' } },
+    });
     await expect.poll(() => statusOf('rack-c'), until).toEqual({ serversAvailable: ['c2'], serversInUse: ['c1'] });
     await cluster.kubectl(['patch', 'server', 'c2', '--type=merge', '-p', '{"spec":{"cordoned":true}}']);
     await expect.poll(() => statusOf('rack-c'), until).toEqual({ serversAvailable: [], serversInUse: ['c1'] });
+    await cluster.kubectl(['delete', 'serverbinding', 'c1']);
     await cluster.kubectl(['delete', 'server', 'c1']);
     await expect.poll(() => statusOf('rack-c'), until).toEqual({ serversAvailable: [], serversInUse: [] });
   });

@@ -7,8 +7,8 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as x509 from '@peculiar/x509';
-import { checkConfig, createLogger, type Variables } from '@sidero/core';
-import { type RunningSidero, startSidero } from '@sidero/core/start';
+import { checkConfig, coreCustomResources, createLogger, createMetrics, type Variables, webhookService } from '@sidero/core';
+import { startSidero } from '@sidero/core/start';
 import { dump, load } from 'js-yaml';
 import { KUBERNETES_VERSION, type KubectlResult, type RealKubeApi, startKubeApiServer, testCache } from './kube-apiserver.ts';
 
@@ -21,7 +21,6 @@ export const isPossible = existsSync(join(testCache(), `kubernetes-${KUBERNETES_
 /** The management plane as it runs in a cluster: a real API server with our CRDs, which calls our webhooks. */
 export interface SideroOnKubernetes {
   readonly api: RealKubeApi;
-  readonly sidero: RunningSidero;
   /** kubectl that must succeed; its output. */
   kubectl(args: readonly string[], input?: object): Promise<string>;
   /** The object as JSON; `resource` as kubectl takes it. */
@@ -31,8 +30,8 @@ export interface SideroOnKubernetes {
   close(): Promise<void>;
 }
 
-/** Starts all of it with core's own plugins only; ready in about 7 s. */
-export async function startSideroOnKubernetes(): Promise<SideroOnKubernetes> {
+/** Starts the webhooks alone, or all of core's own plugins; ready in about 7 s. */
+export async function startSideroOnKubernetes(what: 'webhooks' | 'everything'): Promise<SideroOnKubernetes> {
   const folder = await mkdtemp(join(tmpdir(), 'sidero-on-kubernetes-'));
   const [api, webhookPort, ca] = await Promise.all([startKubeApiServer(), freePort(), writeCertificate(folder)]);
   const attempt = (args: readonly string[], input?: object) => api.kubectl(args, input && JSON.stringify(input));
@@ -44,22 +43,50 @@ export async function startSideroOnKubernetes(): Promise<SideroOnKubernetes> {
   await api.kubectl(['create', 'namespace', 'sidero-system']);
   await api.kubectl(['apply', '--server-side', '-f', '-'], await manifests({ url: `https://127.0.0.1:${webhookPort}`, ca }));
   await kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s']);
-  const sidero = await start({ api, folder, webhookPort });
+  const stop = await (what === 'webhooks' ? startWebhooks({ folder, webhookPort }) : startEverything({ api, folder, webhookPort }));
   return {
     api,
-    sidero,
     kubectl,
     attempt,
     get: async <T>(resource: string, name: string) => JSON.parse(await kubectl(['get', resource, name, '-o', 'json'])) as T,
     close: async () => {
-      await sidero.close();
+      await stop();
       await api.close();
       await rm(folder, { recursive: true, force: true });
     },
   };
 }
 
-function start({ api, folder, webhookPort }: { api: RealKubeApi; folder: string; webhookPort: number }): Promise<RunningSidero> {
+async function startWebhooks({ folder, webhookPort }: { folder: string; webhookPort: number }): Promise<() => Promise<void>> {
+  const log = createLogger({ level: 'silent' });
+  const customResources = { list: coreCustomResources };
+  const service = webhookService({
+    customResources,
+    log,
+    metrics: createMetrics(),
+    host: '127.0.0.1',
+    port: webhookPort,
+    certificate: { directory: folder },
+  });
+  const stop = new AbortController();
+  const ready = Promise.withResolvers<void>();
+  const done = service.run(stop.signal, ready.resolve);
+  await Promise.race([ready.promise, done]);
+  return () => {
+    stop.abort();
+    return done;
+  };
+}
+
+async function startEverything({
+  api,
+  folder,
+  webhookPort,
+}: {
+  api: RealKubeApi;
+  folder: string;
+  webhookPort: number;
+}): Promise<() => Promise<void>> {
   const variables: Variables = { SIDERO_WEBHOOK_PORT: String(webhookPort), SIDERO_WEBHOOK_CERT_DIR: folder };
   const given = {
     endpoint: '127.0.0.1',
@@ -69,13 +96,14 @@ function start({ api, folder, webhookPort }: { api: RealKubeApi; folder: string;
     diagnosticsAddress: 'off',
     plugins: [],
   } as const;
-  return startSidero({
+  const sidero = await startSidero({
     config: checkConfig(given, { file: 'test', variables }),
     log: createLogger({ level: process.env['SIDERO_LOG_LEVEL'] ?? 'silent' }),
     variables,
     kubeconfig: api.kubeconfigPath,
     host: '127.0.0.1',
   });
+  return () => sidero.close();
 }
 
 /** Our CRDs and the validation of Servers, with the services they name turned into URLs. */

@@ -41,7 +41,7 @@ const aServer = (name: string): Server => ({
 describe.skipIf(!isPossible)('conversion and validation by a real API server', () => {
   let cluster: SideroOnKubernetes;
   beforeAll(async () => {
-    cluster = await startSideroOnKubernetes();
+    cluster = await startSideroOnKubernetes('webhooks');
   });
   afterAll(() => cluster?.close());
 
