@@ -149,7 +149,7 @@ class Printer {
       case 'object':
         if (schema.additionalProperties) return `Record<string, ${this.#typeOf(schema.additionalProperties, indent)}>`;
         return `{\n${this.#members(schema, `${indent}  `).join('\n')}\n${indent}}`;
-      case undefined:
+      default:
         return 'unknown';
     }
   }

@@ -15,12 +15,15 @@ function statusOf(spec: object) {
 }
 
 describe('a Server is allowed', () => {
-  test.each([
+  test.each<[string, object | undefined]>([
     ['without a spec', undefined],
     ['with nothing but accepted', { accepted: true }],
     ['with empty texts', { accepted: true, bootFromDiskMethod: '', pxeMode: '' }],
-    ...['ipxe-exit', 'http-404', 'ipxe-sanboot'].map((method) => [`that boots from disk by ${method}`, { bootFromDiskMethod: method }] as const),
-    ...['bios', 'uefi'].map((mode) => [`that network-boots as ${mode}`, { pxeMode: mode }] as const),
+    ...['ipxe-exit', 'http-404', 'ipxe-sanboot'].map((method): [string, object] => [
+      `that boots from disk by ${method}`,
+      { bootFromDiskMethod: method },
+    ]),
+    ...['bios', 'uefi'].map((mode): [string, object] => [`that network-boots as ${mode}`, { pxeMode: mode }]),
     ['with every patch operation', { configPatches: ['add', 'copy', 'move', 'remove', 'replace', 'test'].map((op) => ({ op, path: '/a' })) }],
   ])('%s', (_, spec) => {
     expect(verdictOn(spec)).toEqual({ allowed: true });
