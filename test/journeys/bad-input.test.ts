@@ -17,7 +17,7 @@ afterEach(async () => {
 
 /** Other machines must not notice: one boots from nothing, in the time machines always take. */
 async function expectOthersBoot(seed: string): Promise<void> {
-  await sidero.machine({ seed }).bootTo('accepted', AbortSignal.timeout(5000));
+  await sidero.machine({ seed }).bootTo('accepted', AbortSignal.timeout(15_000));
 }
 
 /** Sends raw bytes to the API port; resolves with what came back once the server closes, or after `patienceMs`. */

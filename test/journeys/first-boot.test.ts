@@ -27,7 +27,7 @@ test('a registered server waits until it is accepted by hand, and its machine he
     draft.spec!.accepted = true;
   });
 
-  await machine.reached('accepted', AbortSignal.timeout(5000));
+  await machine.reached('accepted', AbortSignal.timeout(15_000));
 });
 
 test('iPXE that is in the ROM needs no TFTP', async () => {

@@ -37,7 +37,7 @@ test('after kill -9 and a restart everything is still there, and machines go on'
     const kept = await servers(before);
     const key = await clients(before).core.readNamespacedSecret({ namespace: 'default', name: 'sidero-boot' });
     expect(kept.map(({ metadata }) => metadata.name)).toEqual([first!.uuid]);
-    expect(await before.stop('SIGKILL')).toBe('SIGKILL');
+    await before.kill();
 
     await using after = await startSideroProcess({ config, dataDir, ports: before.plane });
     expect(await servers(after)).toEqual(kept);
@@ -58,7 +58,7 @@ test('kill -9 in the middle of 20 registrations loses no Server that a machine w
   try {
     const boots = machines.map((machine) => machine.bootTo('accepted', off.signal).catch(() => undefined));
     await machines[5]!.reached('accepted', AbortSignal.timeout(30_000));
-    await before.stop('SIGKILL');
+    await before.kill();
     const told = machines.filter(({ history }) => history.some(({ stage }) => stage === 'accepted')).map(({ uuid }) => uuid);
     expect(told.length).toBeGreaterThan(0);
 
@@ -78,7 +78,8 @@ test('SIGTERM ends it within two seconds, with status 0', async () => {
   const off = new AbortController();
   await machine!.bootTo('accepted', off.signal);
   const startedMs = performance.now();
-  expect(await running.stop('SIGTERM')).toBe(0);
+  await running.stop();
+  expect(await running.exited).toBe('code 0');
   expect(performance.now() - startedMs).toBeLessThan(2000);
   off.abort();
 }, 60_000);

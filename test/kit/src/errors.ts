@@ -40,10 +40,6 @@ export const failure = defineErrors({
     message: (d: { machine: string; file: string; problem: string }) => `Machine ${d.machine}: TFTP of ${d.file}: ${d.problem}.`,
     next: () => 'fetch the same file with a TFTP client; `sidero inspect` lists the files that are served.',
   },
-  SIDERO_TEST_PROCESS_ENDED: {
-    message: (d: { what: string; log: string }) => `${d.what} ended before it served. Its last lines:\n${d.log}`,
-    next: () => 'correct what its last lines name.',
-  },
   SIDERO_TEST_KIND_UNKNOWN: {
     message: (d: { apiVersion: string; kind: string }) => `testSidero cannot create a ${d.apiVersion} ${d.kind}.`,
     next: () => 'create it in the test, through `resources.create` with a Kind of its own.',
