@@ -36,7 +36,7 @@ export async function errorCodes(): Promise<readonly ErrorCode[]> {
 // Stands for any detail: reads as its name, and takes part in whatever a text is made with.
 function open(name: string): unknown {
   const text = `‹${name}›`;
-  const itself: unknown = new Proxy(new String(text), {
+  const itself: unknown = new Proxy({}, {
     get(_, property) {
       if (property === Symbol.toPrimitive || property === 'toString' || property === 'join') return () => text;
       if (property === Symbol.iterator) return () => [itself][Symbol.iterator]();

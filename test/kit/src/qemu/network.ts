@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { routerAdvertiser } from './dnsmasq.ts';
 import { type Forward, forward } from './forward.ts';
+import { failure } from './errors.ts';
 import { createNamespace, type Namespace } from './namespace.ts';
+import { qemuSupport } from './support.ts';
 
 /** A link layer with nothing on it but us: machines, the management plane, and whoever else a test puts there. */
 export interface Network extends Namespace {
@@ -26,8 +28,11 @@ const PREFIX = 'sidero-qemu-';
 /**
  * Makes the network: bridge `br0` without spanning tree (its delay would outlast DHCP), our addresses 10.77.0.1 and
  * fd77::1, and router advertisements, without which iPXE waits 13 s for IPv6. It has no way out to any other network.
+ * @throws SIDERO_QEMU_UNSUPPORTED, which names what to install
  */
 export async function createNetwork(): Promise<Network> {
+  const missing = qemuSupport([]);
+  if (missing.length > 0) throw failure('SIDERO_QEMU_UNSUPPORTED', { missing });
   await removeLeftovers();
   const stack = new AsyncDisposableStack();
   const dir = await mkdtemp(join(tmpdir(), `${PREFIX}${process.pid}-`));
