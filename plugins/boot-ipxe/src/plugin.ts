@@ -1,10 +1,12 @@
 import { join } from 'node:path';
-import { definePlugin, integer } from '@sidero/core';
+import { boolean, definePlugin, integer } from '@sidero/core';
 import * as z from 'zod';
 import { ipxeFiles } from './boot-files.ts';
+import { dhcpOptions, dhcpServices } from './dhcp/links.ts';
 import { diskBoots } from './disk-boots.ts';
 import { addRoutes } from './http-routes.ts';
 import { bootstrapScript } from './script.ts';
+import type { TftpServerOptions } from './tftp/server.ts';
 import { tftpService } from './tftp-service.ts';
 
 const port = z.int().min(0).max(65535);
@@ -18,6 +20,11 @@ const options = z.strictObject({
   tftpRetries: z.int().min(0).max(50).default(6).describe('repetitions before a silent client is given up'),
   tftpMaxTransfers: z.int().min(1).default(512).describe('transfers at once; further clients ask again by themselves'),
   tftpMaxTransfersPerAddress: z.int().min(1).default(64).describe('transfers at once of one client address'),
+  dhcp: z.array(dhcpOptions).default([]).describe('interfaces on which DHCP answers, and how; none named, no DHCP'),
+  disableDhcpProxy: z.boolean().default(false).describe('leave out the interfaces whose mode is proxy'),
+  dhcpPort: port.default(67).describe('UDP port of DHCP servers; another one only for tests'),
+  dhcpClientPort: port.default(68).describe('UDP port of DHCP clients; another one only for tests'),
+  dhcpBootServicePort: port.default(4011).describe("UDP port of PXE's boot service; another one only for tests"),
   ipxeDir: z.string().optional().describe('folder of the iPXE binaries; without it <dataDir>/ipxe, then /usr/lib/ipxe'),
 });
 
@@ -25,24 +32,29 @@ const options = z.strictObject({
 export const bootIpxe = definePlugin({
   name: 'boot-ipxe',
   options,
-  settings: { tftpPort: integer('SIDERO_TFTP_PORT') },
+  settings: { tftpPort: integer('SIDERO_TFTP_PORT'), disableDhcpProxy: boolean('SIDERO_CONTROLLER_MANAGER_DISABLE_DHCP_PROXY') },
   setup(sidero, given) {
     const { site, files } = sidero;
     const directories = given.ipxeDir ? [given.ipxeDir] : [join(site.dataDir, 'ipxe'), '/usr/lib/ipxe'];
     for (const file of ipxeFiles(directories, bootstrapScript(site.authority))) files.add(file);
     for (const diskBoot of diskBoots) sidero.diskBoots.add(diskBoot);
     addRoutes(sidero);
-    sidero.services.add(
-      tftpService(sidero, {
-        address: given.tftpAddress,
-        port: given.tftpPort,
-        maxBlockSize: given.tftpMaxBlockSize,
-        maxWindowSize: given.tftpMaxWindowSize,
-        timeoutMs: given.tftpTimeoutMs,
-        retries: given.tftpRetries,
-        maxTransfers: given.tftpMaxTransfers,
-        maxTransfersPerAddress: given.tftpMaxTransfersPerAddress,
-      }),
-    );
+    sidero.services.add(tftpService(sidero, tftpOptions(given)));
+    const interfaces = given.disableDhcpProxy ? given.dhcp.filter(({ mode }) => mode !== 'proxy') : given.dhcp;
+    const ports = { server: given.dhcpPort, client: given.dhcpClientPort, bootService: given.dhcpBootServicePort };
+    for (const service of dhcpServices(sidero, interfaces, ports)) sidero.services.add(service);
   },
 });
+
+function tftpOptions(given: z.output<typeof options>): TftpServerOptions {
+  return {
+    address: given.tftpAddress,
+    port: given.tftpPort,
+    maxBlockSize: given.tftpMaxBlockSize,
+    maxWindowSize: given.tftpMaxWindowSize,
+    timeoutMs: given.tftpTimeoutMs,
+    retries: given.tftpRetries,
+    maxTransfers: given.tftpMaxTransfers,
+    maxTransfersPerAddress: given.tftpMaxTransfersPerAddress,
+  };
+}
