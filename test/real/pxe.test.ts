@@ -29,7 +29,7 @@ async function untilAccepted(site: Site, network: Parameters<typeof startMachine
         expect(server?.spec?.accepted).toBe(true);
         return server!;
       },
-      { timeout: 150_000, interval: 500 },
+      { timeout: 240_000, interval: 500 },
     );
   } catch (cause) {
     const ends = [machine, site.plane].map(({ name, lines }) => `--- ${name}\n${lines.slice(-40).join('\n')}`);
