@@ -1,5 +1,4 @@
 import { SideroError } from '@sidero/core';
-import { runDemo } from './demo.ts';
 import { demoOptions, HELP } from './options.ts';
 
 /** Status of a process that a signal ended, as shells give it. */
@@ -25,6 +24,8 @@ async function main(): Promise<number> {
       process.stdout.write(HELP);
       return 0;
     }
+    // Loaded late: what is wrong with the command line is told at once.
+    const { runDemo } = await import('./demo.ts');
     await runDemo({ options, output: process.stdout, signal });
     return signal.aborted && options.isOnce ? STATUS_OF_SIGNAL.SIGINT : 0;
   } catch (thrown) {

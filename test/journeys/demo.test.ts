@@ -1,0 +1,75 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+
+const main = fileURLToPath(new URL('../kit/src/demo/main.ts', import.meta.url));
+let dataDir: string;
+const children: ChildProcess[] = [];
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'sidero-demo-'));
+});
+afterEach(async () => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+function demo(...args: readonly string[]) {
+  const child = spawn(process.execPath, ['--conditions=source', main, '--data-dir', dataDir, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  children.push(child);
+  const said = { out: '', err: '' };
+  child.stdout.on('data', (chunk) => (said.out += chunk));
+  child.stderr.on('data', (chunk) => (said.err += chunk));
+  return { child, said, ended: once(child, 'close').then(([code]) => code as number | null) };
+}
+
+test('--once brings all machines to accepted and ends with a line of JSON', async () => {
+  const { said, ended } = demo('--once', '--servers', '2');
+  expect(await ended).toBe(0);
+  expect(JSON.parse(said.out.trim().split('\n').at(-1)!)).toEqual({ servers: 2, accepted: 2, seconds: expect.any(Number) });
+  expect(said.out.match(/ accepted$/gm)).toHaveLength(2);
+  expect(said.out).toContain(`kubectl --kubeconfig ${dataDir}/kubeconfig get servers`);
+  expect(said.err).toBe('');
+}, 60_000);
+
+test('--once says which machine is missing, and why, when the time is up', async () => {
+  const { said, ended } = demo('--once', '--servers', '300', '--timeout', '1');
+  expect(await ended).toBe(1);
+  const result = JSON.parse(said.out.trim().split('\n').at(-1)!) as { accepted: number };
+  expect(result.accepted).toBeLessThan(300);
+  expect(said.err).toContain('SIDERO_DEMO_LATE');
+  expect(said.err).toMatch(/is at "/);
+}, 60_000);
+
+test('without --once it stays up, and Ctrl-C ends it in under two seconds', async () => {
+  const { child, said, ended } = demo('--servers', '1');
+  await expect.poll(() => said.out, { timeout: 30_000 }).toContain('Ctrl-C ends the demo.');
+  const startedMs = performance.now();
+  child.kill('SIGINT');
+  expect(await ended).toBe(0);
+  expect(performance.now() - startedMs).toBeLessThan(2000);
+}, 60_000);
+
+test('Ctrl-C while machines boot ends it too', async () => {
+  const { child, said, ended } = demo('--servers', '50');
+  await expect.poll(() => said.out, { timeout: 30_000 }).toContain('kernel');
+  child.kill('SIGINT');
+  expect(await ended).not.toBeNull();
+}, 60_000);
+
+test('it starts on what an earlier demo left, and listens on loopback only', async () => {
+  await demo('--once', '--servers', '1').ended;
+  const { said, ended } = demo('--once', '--servers', '1', '--port-base', '42710');
+  expect(await ended, said.err).toBe(0);
+  expect(await readFile(join(dataDir, 'kubeconfig'), 'utf8')).toContain('https://127.0.0.1:42712');
+  expect(JSON.parse(said.out.trim().split('\n').at(-1)!)).toMatchObject({ servers: 1, accepted: 1 });
+}, 60_000);
+
+test('a wrong option is refused with the next step', async () => {
+  const { said, ended } = demo('--servers', 'many');
+  expect(await ended).toBe(1);
+  expect(said.err).toMatch(/SIDERO_DEMO_OPTION_INVALID: --servers is "many".*\n {2}Next: /);
+});
