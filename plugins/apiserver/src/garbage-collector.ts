@@ -140,12 +140,7 @@ export class GarbageCollector {
   #orphan(served: Served, row: Row): void {
     for (const key of this.#store.dependents(row.uid)) {
       const type = this.#served(key.resource);
-      if (type)
-        this.#update(
-          type,
-          key,
-          withoutOwners((owner) => owner.uid === row.uid),
-        );
+      if (type) this.#update(type, key, { edit: withoutOwners((owner) => owner.uid === row.uid) });
     }
     this.#update(served, row, { edit: withoutFinalizer(ORPHAN_FINALIZER) });
   }
@@ -167,11 +162,7 @@ export class GarbageCollector {
     const lost = owners.filter(({ state }) => state !== 'alive').map(({ owner }) => owner.uid);
     if (lost.length === 0) return;
     if (lost.length < owners.length) {
-      this.#update(
-        served,
-        row,
-        withoutOwners((owner) => lost.includes(owner.uid)),
-      );
+      this.#update(served, row, { edit: withoutOwners((owner) => lost.includes(owner.uid)) });
       return;
     }
     if (object.metadata.deletionTimestamp) return;
