@@ -11,7 +11,7 @@ declare const AGENT_VERSION: string;
 
 /** The program of the machine. It ends by restarting the machine, whatever happens. */
 async function main(): Promise<void> {
-  const abort = new AbortController();
+  const { signal } = new AbortController();
   const machine = linuxMachine(openConsole());
   const crashed = new Promise<never>((_resolve, reject) => {
     process.on('uncaughtException', reject);
@@ -20,7 +20,7 @@ async function main(): Promise<void> {
   try {
     machine.say(`agent ${AGENT_VERSION}, Node ${process.version}`);
     const connect = (target: string, token: string | undefined) => agentClient({ target, token, waitForReady: true });
-    const why = await Promise.race([runAgent(machine, { version: AGENT_VERSION, connect, signal: abort.signal }), crashed]);
+    const why = await Promise.race([runAgent(machine, { version: AGENT_VERSION, connect, signal }), crashed]);
     machine.say(why);
   } catch (thrown) {
     machine.say(thrown instanceof StageFailure ? `${thrown.stage}: ${thrown.message}` : String((thrown as Error)?.stack ?? thrown), 'error');
@@ -28,6 +28,8 @@ async function main(): Promise<void> {
   }
   await machine.reboot();
   machine.say('the machine could not be restarted', 'error');
+  // The init script tries once more.
+  process.exit(1);
 }
 
 /** Time to read what went wrong. */
