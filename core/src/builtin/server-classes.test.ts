@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { Server, ServerClass, ServerClassSpec } from '../index.ts';
-import { serversOf } from './server-classes.ts';
+import type { Controller, KubeObject, ResourceClient, Server, ServerClass, ServerClassSpec, Sidero } from '../index.ts';
+import { serverClasses, serversOf } from './server-classes.ts';
 
 const apiVersion = 'metal.sidero.dev/v1alpha2';
 const aClass = (spec: ServerClassSpec = {}): ServerClass => ({ apiVersion, kind: 'ServerClass', metadata: { name: 'x' }, spec });
@@ -23,4 +23,24 @@ test('a dirty server is available all the same', () => {
 
 test('the lists are empty, never null, when no server matches', () => {
   expect(serversOf(aClass(), [aServer('a', {}, false)])).toEqual({ serversAvailable: [], serversInUse: [] });
+});
+
+test('changes of servers that follow each other closely are one pass', async () => {
+  let passes = 0;
+  const resources: Partial<ResourceClient> = {
+    get: () => Promise.resolve(undefined),
+    create: (_, object) => Promise.resolve(object),
+    list: (kind) => {
+      if (kind.kind === 'Server') passes++;
+      return Promise.resolve([]);
+    },
+  };
+  const added: Controller<KubeObject>[] = [];
+  const controllers = { add: (controller: unknown) => void added.push(controller as Controller<KubeObject>) };
+  serverClasses().setup({ controllers, resources, variables: {} } as unknown as Sidero);
+  const reconcile = () => added[0]!.reconcile({ name: 'any' }, new AbortController().signal);
+
+  expect(await reconcile()).toBeUndefined();
+  expect(await reconcile()).toEqual({ requeueAfterMs: expect.any(Number) });
+  expect(passes).toBe(1);
 });
