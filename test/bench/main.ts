@@ -1,0 +1,40 @@
+/** `npm run bench`: what the management plane does beside a peer on the same machine. Asserts nothing. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { measureIpxe } from './ipxe.ts';
+import { type Measurement, table, withTable } from './measure.ts';
+import { measureProcess } from './process.ts';
+import { measureRegistrations } from './registrations.ts';
+import { measureTftp } from './tftp.ts';
+
+const HELP = `Usage: npm run bench -- [options]
+
+  --json     print the figures as JSON instead of a table
+  --readme   write the table into README.md, between its markers
+`;
+
+const README = fileURLToPath(new URL('../../README.md', import.meta.url));
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { json: { type: 'boolean' }, readme: { type: 'boolean' }, help: { type: 'boolean' } } });
+  if (values.help) return void process.stdout.write(HELP);
+  const measurements: Measurement[] = [];
+  for (const measure of [measureIpxe, measureRegistrations, measureTftp, measureProcess]) {
+    process.stderr.write(`${measure.name} ...\n`);
+    measurements.push(...(await measure()));
+  }
+  const where = `Node ${process.versions.node}, ${cpus().length} x ${cpus()[0]?.model ?? 'unknown CPU'}, ${new Date().toISOString().slice(0, 10)}`;
+  const report = `${table(measurements)}\n\n${where}. Load and server share the machine.`;
+  process.stdout.write(values.json ? `${JSON.stringify({ where, measurements })}\n` : `${report}\n`);
+  if (values.readme) await writeReadme(report);
+}
+
+async function writeReadme(report: string): Promise<void> {
+  const changed = withTable(await readFile(README, 'utf8'), report);
+  if (changed === undefined) throw new Error(`${README} has no <!-- bench:begin --> and <!-- bench:end -->`);
+  await writeFile(README, changed);
+}
+
+await main();
