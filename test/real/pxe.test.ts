@@ -62,13 +62,16 @@ describe.skipIf(!isPossible)('a bare machine with real firmware', () => {
     expect(server.spec?.hardware).toEqual(itsFacts(options));
   });
 
-  test('OVMF becomes an accepted Server beside an address server that knows nothing of network boot', async () => {
-    await using network = await createNetwork();
-    await using other = await addressServer(await network.addHost('10.77.0.2'));
-    await using site = await startSite(network, { mode: 'proxy' });
-    const options = aMachine('uefi');
-    const server = await untilAccepted(site, network, options);
-    expect(server.spec?.hardware).toEqual(itsFacts(options));
-    expect(other.lines.join('\n')).toContain('DHCPACK(br0)');
-  });
+  test.each(['bios', 'uefi'] as const)(
+    '%s: becomes an accepted Server beside an address server that knows nothing of network boot',
+    async (firmware) => {
+      await using network = await createNetwork();
+      await using other = await addressServer(await network.addHost('10.77.0.2'));
+      await using site = await startSite(network, { mode: 'proxy' });
+      const options = aMachine(firmware);
+      const server = await untilAccepted(site, network, options);
+      expect(server.spec?.hardware).toEqual(itsFacts(options));
+      expect(other.lines.join('\n')).toContain('DHCPACK(br0)');
+    },
+  );
 });
