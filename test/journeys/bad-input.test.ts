@@ -67,6 +67,21 @@ test('a client that asks for a boot file and never acknowledges', async () => {
   for (const client of clients) client.close();
 });
 
+test.runIf(process.platform === 'linux')('noise on the DHCP port', async () => {
+  await using served = await testSidero({ dhcp: 'full' });
+  const socket = createSocket('udp4').bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  const cookie = Buffer.from('63825363', 'hex');
+  for (let index = 0; index < 500; index++) {
+    const bytes = noise('dhcp', index);
+    // Half of it has a header that is right, so that the noise reaches the options.
+    const packet = index % 2 === 0 ? bytes : Buffer.concat([Buffer.from([1, 1, 6, 0]), Buffer.alloc(232), cookie, bytes]);
+    socket.send(packet, served.ports.dhcp!, '127.0.0.1');
+  }
+  await served.machine({ seed: 'dhcp-noise' }).bootTo('accepted', AbortSignal.timeout(15_000));
+  socket.close();
+});
+
 test('noise on the HTTP and gRPC port', async () => {
   const answers = await Promise.all(Array.from({ length: 40 }, (_, index) => send(noise('http', index), 200)));
   for (const answer of answers) expect(answer === '' || answer.startsWith('HTTP/1.1 4')).toBe(true);

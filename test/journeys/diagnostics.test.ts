@@ -8,7 +8,10 @@ const unverified = new Agent({ connect: { rejectUnauthorized: false } });
 test('metrics are for whom the Kubernetes API lets read them', async () => {
   await using sidero = await testSidero({ site: { diagnosticsAddress: '127.0.0.1:0' } });
   const get = (token?: string) =>
-    fetch(`https://127.0.0.1:${sidero.running.diagnosticsPort}/metrics`, { dispatcher: unverified, headers: token ? { authorization: `Bearer ${token}` } : {} });
+    fetch(`https://127.0.0.1:${sidero.running.diagnosticsPort}/metrics`, {
+      dispatcher: unverified,
+      headers: token ? { authorization: `Bearer ${token}` } : {},
+    });
   expect((await get()).status).toBe(401);
   expect((await get('guessed')).status).toBe(401);
   const answer = await get(sidero.kubeConfig.getCurrentUser()!.token);

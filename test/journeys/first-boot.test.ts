@@ -50,3 +50,18 @@ test('a machine that boots a second time is the same Server, with its hardware b
   expect(servers).toHaveLength(1);
   expect(servers[0]?.spec?.hardware?.storage?.deviceCount).toBe(disks.length);
 });
+
+test.runIf(process.platform === 'linux').each([
+  ['full', 'bios'],
+  ['full', 'uefi'],
+  ['proxy', 'bios'],
+  ['proxy', 'uefi'],
+] as const)('%s DHCP tells a %s machine what to boot', async (dhcp, firmware) => {
+  await using sidero = await testSidero({ dhcp });
+  const machine = sidero.machine({ seed: `${dhcp} ${firmware}`, inventory: { ...inventory(dhcp, firmware), firmware } });
+  await machine.bootTo('accepted');
+  expect(stagesOf(machine)).toEqual(['off', 'dhcp', 'tftp', 'ipxe', 'kernel', 'initrd', 'agent', 'accepted']);
+  const server = await sidero.resources.get(ServerKind, { name: machine.uuid }, { live: true });
+  expect(server?.status?.addresses).toEqual([{ type: 'InternalIP', address: machine.address }]);
+  expect(machine.address).toMatch(dhcp === 'full' ? /^127\.100\./ : /^127\.64\./);
+});

@@ -39,7 +39,7 @@ test('after kill -9 and a restart everything is still there, and machines go on'
     expect(kept.map(({ metadata }) => metadata.name)).toEqual([first!.uuid]);
     await before.kill();
 
-    await using after = await startSideroProcess({ config, dataDir, ports: before.plane });
+    await using after = await startSideroProcess({ config, dataDir, ports: before.ports });
     expect(await servers(after)).toEqual(kept);
     expect((await clients(after).core.readNamespacedSecret({ namespace: 'default', name: 'sidero-boot' })).data).toEqual(key.data);
     // The agent that was running shows the token of before, the new machine boots from nothing.
@@ -62,7 +62,7 @@ test('kill -9 in the middle of 20 registrations loses no Server that a machine w
     const told = machines.filter(({ history }) => history.some(({ stage }) => stage === 'accepted')).map(({ uuid }) => uuid);
     expect(told.length).toBeGreaterThan(0);
 
-    await using after = await startSideroProcess({ config, dataDir, ports: before.plane });
+    await using after = await startSideroProcess({ config, dataDir, ports: before.ports });
     const kept = new Set((await servers(after)).map(({ metadata }) => metadata.name));
     expect(told.filter((uuid) => !kept.has(uuid))).toEqual([]);
     off.abort();

@@ -11,6 +11,8 @@ export interface PlanePorts {
   readonly http: number;
   /** UDP. */
   readonly tftp: number;
+  /** UDP of DHCP, for those who want it. */
+  readonly dhcp: number;
 }
 
 export interface PlaneOptions {
@@ -28,7 +30,7 @@ export interface PlaneOptions {
 /** A management plane that runs in this process, on loopback only. */
 export interface RunningPlane {
   readonly sidero: RunningSidero;
-  readonly ports: Required<Pick<Plane, 'host' | 'http' | 'tftp'>>;
+  readonly ports: Required<Plane>;
 }
 
 /** Attempts to find ports that nobody takes between our look and our use. */
@@ -66,12 +68,12 @@ async function start(options: PlaneOptions, ports: PlanePorts): Promise<RunningS
 /** Ports that nobody uses now; somebody else may before you do. */
 export async function freePorts(): Promise<PlanePorts> {
   const tcp = createServer().listen(0, '127.0.0.1');
-  const udp = createSocket('udp4').bind(0, '127.0.0.1');
-  await Promise.all([once(tcp, 'listening'), once(udp, 'listening')]);
-  const ports = { http: (tcp.address() as { port: number }).port, tftp: udp.address().port };
-  const closed = [once(tcp, 'close'), once(udp, 'close')];
-  tcp.close();
-  udp.close();
+  const udp = [0, 1].map(() => createSocket('udp4').bind(0, '127.0.0.1'));
+  await Promise.all([tcp, ...udp].map((socket) => once(socket, 'listening')));
+  const [tftp, dhcp] = udp.map((socket) => socket.address().port) as [number, number];
+  const ports = { http: (tcp.address() as { port: number }).port, tftp, dhcp };
+  const closed = [tcp, ...udp].map((socket) => once(socket, 'close'));
+  for (const socket of [tcp, ...udp]) socket.close();
   await Promise.all(closed);
   return ports;
 }

@@ -12,7 +12,8 @@ export interface SideroProcessOptions {
 
 /** A `sidero start` of its own, on loopback and on its own embedded API; accepts every server. */
 export interface SideroProcess extends ManagementPlane {
-  readonly plane: Plane & PlanePorts;
+  readonly plane: Plane;
+  readonly ports: PlanePorts;
   /** From the start of the process until it said that it serves. */
   readonly readyMs: number;
   /** Ends it without a chance to clean up. Resolves when it is gone. */
@@ -28,7 +29,7 @@ export async function startSideroProcess({ config, dataDir, ports }: SideroProce
     process.kill(child.pid, 'SIGKILL');
     await child.exited;
   };
-  return { ...child, plane: { host: '127.0.0.1', ...used }, readyMs: performance.now() - startedMs, kill };
+  return { ...child, ports: used, plane: { host: '127.0.0.1', http: used.http, tftp: used.tftp }, readyMs: performance.now() - startedMs, kill };
 }
 
 const variables = ({ http, tftp }: PlanePorts): Record<string, string> => ({

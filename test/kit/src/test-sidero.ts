@@ -24,8 +24,8 @@ import { bootIpxe } from '@sidero/plugin-boot-ipxe';
 import * as z from 'zod';
 import { failure } from './errors.ts';
 import { type FleetOptions, fleet } from './machine/fleet.ts';
-import type { SimulatedMachine } from './machine/machine.ts';
-import { type PlaneOptions, type RunningPlane, startPlane } from './plane.ts';
+import type { Plane, SimulatedMachine } from './machine/machine.ts';
+import { type PlaneOptions, type PlanePorts, startPlane } from './plane.ts';
 import { writeStandIns } from './stand-ins.ts';
 
 export interface TestSideroOptions {
@@ -35,7 +35,9 @@ export interface TestSideroOptions {
   readonly plugins?: readonly Plugin[];
   /** Options of the agent API's plugin. Default: it accepts every server. */
   readonly agent?: Parameters<typeof agent>[0];
-  /** Options of the iPXE plugin; the TFTP port is chosen here. */
+  /** DHCP on the loopback interface (Linux only); machines then get address and boot file from it. Default: none. */
+  readonly dhcp?: 'full' | 'proxy';
+  /** Options of the iPXE plugin; the ports are chosen here. */
   readonly bootIpxe?: Parameters<typeof bootIpxe>[0];
   /** Options of the site, `bootAuth` above all. */
   readonly site?: PlaneOptions['site'];
@@ -52,7 +54,7 @@ export interface TestSidero extends AsyncDisposable {
   readonly resources: ResourceClient;
   readonly lifecycle: Lifecycle;
   readonly kubeConfig: RunningSidero['kubeConfig'];
-  readonly ports: RunningPlane['ports'];
+  readonly ports: Plane & { readonly host: string };
   /** `http://127.0.0.1:PORT`, without a slash at the end. */
   readonly url: string;
   /** The running system itself, for what is not above. */
@@ -77,15 +79,16 @@ export async function testSidero(options: TestSideroOptions = {}): Promise<TestS
       log: options.log ?? silentLogger(),
       site: options.site,
       now: options.now,
-      plugins: ({ tftp }) => [
+      plugins: (ports) => [
         apiInMemory(),
         agent({ autoAccept: true, ...options.agent }),
-        bootIpxe({ ...options.bootIpxe, tftpPort: tftp, tftpAddress: '127.0.0.1' }),
+        bootIpxe({ ...options.bootIpxe, tftpPort: ports.tftp, tftpAddress: '127.0.0.1', ...dhcpOptions(options.dhcp, ports) }),
         ...(options.plugins ?? []),
       ],
     });
     for (const object of options.objects ?? []) await createWithStatus(plane.sidero.resources, object);
-    return handles(plane, removed);
+    const { dhcp, ...ports } = plane.ports;
+    return handles(plane.sidero, { removed, ports: options.dhcp ? plane.ports : ports });
   } catch (thrown) {
     await removed();
     throw thrown;
@@ -105,12 +108,23 @@ const apiInMemory = definePlugin({
   },
 });
 
+/** Addresses that full DHCP gives: a part of loopback that nothing else here uses. */
+const DHCP_RANGE: [string, string] = ['127.100.0.1', '127.100.255.254'];
+
+function dhcpOptions(mode: TestSideroOptions['dhcp'], { dhcp: dhcpPort }: PlanePorts) {
+  if (!mode) return {};
+  const link = mode === 'full' ? { mode, interface: 'lo', range: DHCP_RANGE } : { mode, interface: 'lo' };
+  // PXE's boot service needs a port besides; startPlane tries others when it is taken.
+  return { dhcpPort, dhcpBootServicePort: dhcpPort + 1, dhcp: [link] };
+}
+
 /** A logger that says nothing. */
 export function silentLogger(): Logger {
   return createLogger({ level: 'silent', destination: new Writable({ write: (_chunk, _encoding, done) => done() }) });
 }
 
-function handles({ sidero, ports }: RunningPlane, removed: () => Promise<void>): TestSidero {
+function handles(sidero: RunningSidero, given: { ports: TestSidero['ports']; removed: () => Promise<void> }): TestSidero {
+  const { ports, removed } = given;
   const made: SimulatedMachine[] = [];
   const machines: TestSidero['machines'] = (count, options) => {
     const added = fleet(count, { seed: `machine-${made.length}`, timeFactor: 0.001, ...options, plane: ports });

@@ -29,7 +29,7 @@ export async function simulatedWorld(options: DemoOptions): Promise<DemoWorld> {
   const { sidero, ports } = await startPlane({
     dataDir,
     log: createLogger({ destination: log }),
-    ports: base === undefined ? undefined : { http: base, tftp: base + 1 },
+    ports: base === undefined ? undefined : { http: base, tftp: base + 1, dhcp: base + 3 },
     plugins: ({ tftp }) => [
       apiserver({ port: base === undefined ? 0 : base + 2 }),
       agent({ autoAccept: true }),

@@ -63,8 +63,8 @@ export class SimulatedMachine implements ObservableMachine {
   readonly uuid: string;
   /** MAC address it boots from. */
   readonly mac: string;
-  /** Address it sends from. */
-  readonly address: string;
+  /** Address it sends from; DHCP changes it. */
+  address: string;
   /** What iPXE printed. */
   readonly console: string[] = [];
   /** Arguments of the kernel it booted last. */
@@ -184,6 +184,9 @@ export class SimulatedMachine implements ObservableMachine {
       plane: { ...plane, host: plane.host ?? '127.0.0.1' },
       link: { address: this.address, loss: misbehaviour?.loss ?? 0, random: seededRandom('link', this.#options.seed) },
       states: this.#states,
+      onAddress: (address) => {
+        this.address = address;
+      },
       onProgress: (file, receivedBytes, totalBytes) => this.#progress('tftp', { file, receivedBytes, totalBytes }),
       signal,
     });
