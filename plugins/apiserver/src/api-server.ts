@@ -63,7 +63,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     backend.collector.start();
     return describe(options, { directory, identity, http, backend });
   } catch (error) {
-    store.close();
+    await store.close();
     throw error;
   }
 }
@@ -80,7 +80,7 @@ async function makeBackend(store: Store, options: ApiServerOptions, { token }: I
   const definitions = new Definitions({ store, types, provided: options.customResources });
   definitions.start();
   seedNamespaces(objects, types);
-  await store.settled();
+  await store.durable();
   const history = new WatchHistory({ size: options.historySize ?? DEFAULT_HISTORY_SIZE, start: store.revision });
   const collector = new GarbageCollector({ store, objects, types, log: options.log });
   store.onCommit((changes) => {
@@ -174,7 +174,7 @@ function describe(options: ApiServerOptions, { directory, identity, http, backen
   const close = async () => {
     backend.collector.stop();
     await http.close();
-    backend.store.close();
+    await backend.store.close();
   };
   return { kubeConfig, kubeconfigYaml, url, token: identity.token, caPem: identity.authority.certPem, close };
 }

@@ -45,10 +45,10 @@ export async function handleResource(backend: Backend, exchange: Exchange): Prom
   const served = backend.types.find(target.group, target.version, target.resource);
   if (target.namespace !== '' && !served.type.namespaced) throw unknownPath();
   const call = { backend, exchange, target, served };
-  // What is read must be durable, and a write is only acknowledged when it is.
-  await backend.store.settled();
+  await backend.store.committed();
   const answer = await dispatch(call);
-  await backend.store.settled();
+  // A read shows only what is committed, a write is acknowledged only when it is on the disk.
+  await (exchange.request.method === 'GET' ? backend.store.committed() : backend.store.durable());
   return { answer };
 }
 

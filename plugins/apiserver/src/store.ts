@@ -1,4 +1,6 @@
+import { closeSync, fdatasync, openSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { promisify } from 'node:util';
 import type { ApiObject } from './object.ts';
 
 /** Where an object is kept. `resource` is `<plural>.<group>`, or `<plural>` in the core group; `namespace` is empty for cluster scope. */
@@ -48,15 +50,31 @@ const SCHEMA = `
 
 const COLUMNS = 'resource, namespace, name, uid, revision, json';
 
+/** Writes that are committed, or made durable, together. */
+interface Group {
+  readonly changes: Change[];
+  readonly committed: PromiseWithResolvers<void>;
+  readonly durable: PromiseWithResolvers<void>;
+}
+
+const syncFile = promisify(fdatasync);
+
 /**
- * Objects on SQLite. Calls are synchronous and see each other; what they wrote is durable, and told to `onCommit`, once
- * `settled()` resolves. Writes of one turn of the event loop share a transaction, so many clients share one fsync.
+ * Objects on SQLite. Calls are synchronous and see each other. Writes of one turn of the event loop share a transaction;
+ * transactions that are committed while the disk is busy share one flush, which does not block the loop. A write counts,
+ * and is told to `onCommit`, once it is flushed: it then survives the end of the process and a power cut.
  */
 export class Store {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   #revision: number;
-  #group: { changes: Change[]; done: Promise<void>; finish: (error?: unknown) => void } | undefined;
+  /** What is being written in this turn. */
+  #open: Group | undefined;
+  /** Committed, and not on the disk yet. */
+  #unflushed: Group[] = [];
+  #isFlushing = false;
+  /** The write-ahead log, for flushing it; undefined in memory. */
+  #log: number | undefined;
   #onCommit: (changes: readonly Change[]) => void = () => {};
 
   /** `path` is a file, or `:memory:`. Throws SQLite's error when it cannot be opened or is held by another process. */
@@ -64,9 +82,10 @@ export class Store {
     this.#database = new DatabaseSync(path);
     try {
       // The exclusive mode holds the file's lock until close or the end of the process, so a second one is told at once.
-      this.#database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; BEGIN IMMEDIATE; COMMIT;');
+      this.#database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE; COMMIT;');
       this.#database.exec(SCHEMA);
       this.#revision = Number(this.meta('revision') ?? '1');
+      if (path !== ':memory:') this.#log = openSync(`${path}-wal`, 'r+');
     } catch (error) {
       this.#database.close();
       throw error;
@@ -165,14 +184,22 @@ export class Store {
     this.#sql('INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value').run(key, value);
   }
 
-  /** Resolves when everything written so far is durable; rejects when it could not be made so. */
-  settled(): Promise<void> {
-    return this.#group?.done ?? Promise.resolve();
+  /** Resolves when everything written so far is committed: what a reader sees from here on stays, short of a power cut. */
+  async committed(): Promise<void> {
+    await this.#open?.committed.promise;
   }
 
-  /** Commits what is open and closes the file. */
-  close(): void {
+  /** Resolves when everything written so far is on the disk; rejects when it could not be put there. */
+  async durable(): Promise<void> {
+    await (this.#open ?? this.#unflushed.at(-1))?.durable.promise;
+  }
+
+  /** Commits what is open, waits until it is on the disk, and closes the file. */
+  async close(): Promise<void> {
     this.#commit();
+    await this.durable().catch(() => {});
+    if (this.#log !== undefined) closeSync(this.#log);
+    this.#log = undefined;
     if (this.#database.isOpen) this.#database.close();
   }
 
@@ -197,41 +224,67 @@ export class Store {
   }
 
   #write(change: () => Change): void {
-    const group = (this.#group ??= this.#begin());
+    const group = (this.#open ??= this.#begin());
     try {
       group.changes.push(change());
     } catch (error) {
       // The group may hold half a write: nothing of it is kept, and all who wait are told.
-      this.#group = undefined;
-      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
-      group.finish(error);
+      this.#open = undefined;
+      this.#giveUp(group, error);
       throw error;
     }
   }
 
-  #begin() {
+  #begin(): Group {
     this.#database.exec('BEGIN IMMEDIATE');
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const group: Group = { changes: [], committed: Promise.withResolvers<void>(), durable: Promise.withResolvers<void>() };
     // Whoever waits sees the rejection; a group nobody waits for must not end the process.
-    promise.catch(() => {});
+    group.committed.promise.catch(() => {});
+    group.durable.promise.catch(() => {});
     setImmediate(() => this.#commit());
-    return { changes: [], done: promise, finish: (error?: unknown) => (error === undefined ? resolve() : reject(error)) };
+    return group;
+  }
+
+  #giveUp(group: Group, error: unknown): void {
+    if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+    group.committed.reject(error);
+    group.durable.reject(error);
   }
 
   #commit(): void {
-    const group = this.#group;
+    const group = this.#open;
     if (!group) return;
-    this.#group = undefined;
+    this.#open = undefined;
     try {
       this.setMeta('revision', String(this.#revision));
       this.#database.exec('COMMIT');
     } catch (error) {
-      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
-      group.finish(error);
+      this.#giveUp(group, error);
       return;
     }
-    this.#onCommit(group.changes);
-    group.finish();
+    this.#unflushed.push(group);
+    group.committed.resolve();
+    if (!this.#isFlushing) void this.#flush();
+  }
+
+  async #flush(): Promise<void> {
+    this.#isFlushing = true;
+    while (this.#unflushed.length > 0) {
+      const groups = [...this.#unflushed];
+      try {
+        if (this.#log !== undefined) await syncFile(this.#log);
+      } catch (error) {
+        this.#unflushed = this.#unflushed.slice(groups.length);
+        for (const group of groups) group.durable.reject(error);
+        continue;
+      }
+      this.#unflushed = this.#unflushed.slice(groups.length);
+      for (const group of groups) {
+        this.#onCommit(group.changes);
+        group.durable.resolve();
+      }
+    }
+    this.#isFlushing = false;
   }
 }
 
