@@ -3,6 +3,17 @@ export { checkConfig, defineConfig, type LoadedConfig, loadConfig, type SideroCo
 export { SideroError, defineErrors, failure, hasCode, messageOf } from './errors.ts';
 export type * from './hooks.ts';
 export type { BootPass, Lifecycle, Registration } from './lifecycle/index.ts';
+export { appendMissing, talosKernelArgs } from './lifecycle/kernel-args.ts';
+export {
+  assetsOf,
+  assetState,
+  type EnvironmentAsset,
+  environmentFolder,
+  type FetchedFile,
+  type FetchRecord,
+  fetchRecordPath,
+  readFetchRecord,
+} from './lifecycle/local-copy.ts';
 export { createLogger, type Logger } from './log.ts';
 export { createMetrics, type Metrics } from './metrics.ts';
 export { definePlugin, type Plugin, type PluginDefinition, type PluginFactory } from './plugin.ts';

@@ -72,7 +72,7 @@ export function createKernel(options: KernelOptions): Kernel {
     site,
     log,
     metrics,
-    localCopy: (name) => localCopy(site.dataDir, name),
+    localCopy: (environment) => localCopy(site.dataDir, environment),
     now: options.now ?? (() => new Date()),
   });
   const lifecycle = options.strict ? refusedInTaps(stages, guard.running) : stages;

@@ -50,6 +50,10 @@ export const coreErrors = {
     next: () =>
       'set endpoint in sidero.config.ts, or SIDERO_CONTROLLER_MANAGER_API_ENDPOINT, to an IP address of this machine on the provisioning network.',
   },
+  SIDERO_ENVIRONMENT_FETCH_FAILED: {
+    message: (d: { file: string; url: string; problem: string }) => `${d.file} ${d.problem}.`,
+    next: (d: { url: string }) => `correct the Environment, or see that ${d.url || 'its URL'} can be reached from here; it is tried again.`,
+  },
   SIDERO_FLAG_UNKNOWN: {
     message: (d: { flag: string }) => `There is no flag ${d.flag}.`,
     next: () => 'see sidero start --help, and sidero inspect for the settings of each plugin.',

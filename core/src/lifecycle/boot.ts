@@ -35,7 +35,7 @@ export function createBootStage(context: StageContext): (request: BootRequest) =
     if (target.target === 'agent') return planAgent({ ...request, reason: target.reason }, site);
     if (target.target !== 'environment') return target;
     const environment = await stage.resources.get(EnvironmentKind, { name: target.name });
-    return planEnvironment(target, environment, await stage.localCopy(target.name));
+    return planEnvironment(target, environment, environment ? await stage.localCopy(environment) : { ready: true });
   }
 }
 

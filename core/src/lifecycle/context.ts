@@ -2,6 +2,7 @@ import type { LifecycleHooks, ServerEvent } from '../hooks.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { ResourceClient } from '../resources/client.ts';
+import type { Environment } from '../resources/kinds.ts';
 import type { Site } from '../sidero.ts';
 import type { TokenMint } from './boot-auth.ts';
 import type { LocalCopy } from './boot-choice.ts';
@@ -12,7 +13,7 @@ export interface StageContext {
   readonly resources: ResourceClient;
   readonly site: Site;
   /** Whether the files of an Environment are whole on this replica. */
-  readonly localCopy: (environment: string) => LocalCopy | Promise<LocalCopy>;
+  readonly localCopy: (environment: Environment) => LocalCopy | Promise<LocalCopy>;
   /** The key lies in the API, so it is there only once the cluster is connected. */
   readonly mint: () => Promise<TokenMint>;
   readonly stream: (event: ServerEvent) => void;
