@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { X509Certificate } from 'node:crypto';
 import fc from 'fast-check';
-import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createLogger } from '../log.ts';
 import { createMetrics } from '../metrics.ts';
 import { RegistryTable } from '../registry.ts';
@@ -176,8 +176,22 @@ describe('the handler', () => {
 });
 
 describe('the service', () => {
-  const stop = new AbortController();
+  let stop = new AbortController();
+  beforeEach(() => {
+    stop = new AbortController();
+  });
   afterEach(() => stop.abort());
+
+  test('listens at once with a certificate that it is given, and says when its port is taken', async () => {
+    const given = { customResources: registry(), log, metrics, host: '127.0.0.1', port: await freePort(), certificate: await selfSigned('given') };
+    const ready = Promise.withResolvers<void>();
+    const done = webhookService(given).run(stop.signal, ready.resolve);
+    await ready.promise;
+    expect(await servedName(given.port)).toBe('CN=given');
+    await expect(webhookService(given).run(stop.signal, () => undefined)).rejects.toMatchObject({ code: 'SIDERO_LISTEN_FAILED' });
+    stop.abort();
+    await done;
+  });
 
   test('waits for its certificate, then listens, and follows a renewal', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'sidero-webhooks-'));
