@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { KubeConfig } from '@kubernetes/client-node';
+import type { CustomResource } from '@sidero/core';
 import * as x509 from '@peculiar/x509';
 import { Agent, fetch } from 'undici';
 import { ensureKubernetesParts, type KubernetesParts } from './kubernetes-parts.ts';
@@ -40,9 +41,6 @@ export interface RealKubeApi {
   kill(): Promise<void>;
   /** Starts the API server again on the same port and waits until it is ready. */
   restart(): Promise<void>;
-  /** SIGSTOP: connections stay open and silent. `resume` ends it. */
-  pause(): void;
-  resume(): void;
   /** Compacts etcd up to now, so that older resource versions are gone (410). */
   compact(): Promise<void>;
   close(): Promise<void>;
@@ -86,14 +84,25 @@ export async function startKubeApiServer(): Promise<RealKubeApi> {
       await server.kill();
       server = await startServer(layout, credentials);
     },
-    pause: () => server.signal('SIGSTOP'),
-    resume: () => server.signal('SIGCONT'),
     compact: () => compact(etcdPort),
     close: async () => {
       await Promise.all([server.kill(), etcd.kill()]);
       await rm(layout.folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Applies the definitions of kinds, without the webhooks that convert and validate, and waits until they are served. */
+export async function installKinds(api: RealKubeApi, kinds: readonly CustomResource[]): Promise<void> {
+  const items = kinds.map(({ definition }) => ({ ...definition, spec: { ...definition.spec, conversion: { strategy: 'None' } } }));
+  const names = kinds.map(({ name }) => `crd/${name}`);
+  for (const [args, input] of [
+    [['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items })],
+    [['wait', '--for=condition=Established', '--timeout=60s', ...names], ''],
+  ] as const) {
+    const { code, stderr } = await api.kubectl(args, input);
+    if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`);
+  }
 }
 
 /** Ports nobody listens on at this moment. They are all held until the last one is known, so they differ. */
@@ -183,7 +192,6 @@ function kubeConfigOf({ port }: Layout, { ca, clientCert, clientKey }: Credentia
 interface Program {
   /** Its exit code once it ended, with the last of what it said. */
   ended(): string | undefined;
-  signal(name: NodeJS.Signals): void;
   /** kill -9, and waits until it is gone. */
   kill(): Promise<void>;
 }
@@ -207,7 +215,6 @@ function run(command: string, args: readonly string[]): Program {
   });
   return {
     ended: () => end,
-    signal: (name) => void child.kill(name),
     kill: () => {
       child.kill('SIGKILL');
       return gone;

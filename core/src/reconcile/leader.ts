@@ -128,7 +128,11 @@ class Candidate {
   async acquire(): Promise<boolean> {
     const { signal } = this.#options;
     while (!signal.aborted) {
-      if ((await this.#attempt(() => !signal.aborted)) === 'ours') return true;
+      const until = performance.now() + this.#timing.renewDeadlineMs;
+      const attempt = this.#attempt(() => performance.now() < until && !signal.aborted);
+      const outcome = await within(this.#timing.renewDeadlineMs, attempt, signal);
+      // What was under way when we are stopped may still make us the holder, who then has to release the Lease.
+      if ((outcome ?? (signal.aborted && (await within(RELEASE_TIMEOUT_MS, attempt)))) === 'ours') return true;
       // Candidates that started together come apart.
       await delay(this.#timing.retryMs * (1 + 1.2 * Math.random()), undefined, { signal }).catch(() => {});
     }
@@ -240,10 +244,11 @@ class Candidate {
   }
 }
 
-/** What the promise gives, or undefined when that takes longer. */
-async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
+/** What the promise gives, or undefined when that takes longer, or the signal aborts first. */
+async function within<T>(ms: number, promise: Promise<T>, signal?: AbortSignal): Promise<T | undefined> {
   const ended = new AbortController();
-  const timeout = delay(Math.max(0, ms), undefined, { signal: ended.signal }).catch(() => undefined);
+  const limit = signal ? AbortSignal.any([signal, ended.signal]) : ended.signal;
+  const timeout = delay(Math.max(0, ms), undefined, { signal: limit }).catch(() => undefined);
   try {
     return await Promise.race([promise, timeout]);
   } finally {

@@ -38,6 +38,14 @@ export interface InformerOptions<T extends KubeObject> {
 
 type State = 'starting' | 'watching' | 'missing' | 'unreachable' | 'refused';
 
+/** After so many of its refusals a watch that cannot go on where it was is begun anew. */
+const MAX_BUSY = 3;
+
+// Starting, overloaded, or its own store is away: nothing is wrong with what we asked.
+function isBusy(status: number): boolean {
+  return status === 429 || status >= 500;
+}
+
 /** Why a round of list and watch ended without an error. */
 type End = 'closed' | 'expired';
 
@@ -55,6 +63,8 @@ export class Informer<T extends KubeObject> {
   #version: string | undefined;
   #listReason = 'start';
   #attempts = 0;
+  /** Answers in a row by which the API asked for patience. */
+  #busy = 0;
 
   constructor(options: InformerOptions<T>) {
     this.#options = options;
@@ -133,9 +143,11 @@ export class Informer<T extends KubeObject> {
   }
 
   #failed(thrown: unknown): number {
-    const state: State = hasCode(thrown, 'SIDERO_RESOURCE_FAILED') ? (thrown.details['status'] === 404 ? 'missing' : 'refused') : 'unreachable';
-    // A connection that broke goes on where it was; after anything else only a list is sure to be right.
-    if (state !== 'unreachable') this.#listNext(state);
+    const status = hasCode(thrown, 'SIDERO_RESOURCE_FAILED') ? Number(thrown.details['status']) : 0;
+    const state: State = status === 404 ? 'missing' : status === 0 || isBusy(status) ? 'unreachable' : 'refused';
+    this.#busy = isBusy(status) ? this.#busy + 1 : 0;
+    // What broke off goes on where it was. Otherwise, or when that fails again and again, only a list is sure to be right.
+    if (state !== 'unreachable' || this.#busy === MAX_BUSY) this.#listNext(state);
     if (state === 'missing') this.#isMissing();
     // One connection that broke is nothing to tell; that there is no other one is.
     if (state !== 'unreachable' || this.#attempts > 0) this.#enter(state, thrown);

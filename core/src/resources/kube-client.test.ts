@@ -418,7 +418,7 @@ describe('watching', () => {
   test.each([
     ['no JSON', '<html>'],
     ['no object', '{"type":"ADDED","object":{}}'],
-    ['an error of the server', '{"type":"ERROR","object":{"code":500,"message":"etcd leader changed"}}'],
+    ['an error that is ours', '{"type":"ERROR","object":{"code":400,"message":"unknown version"}}'],
   ])('a watch that says %s is answered with a new list', async (_what, line) => {
     const { told } = await aWatcher();
     await until(() => expect(api.watches).toBe(1));
@@ -429,6 +429,20 @@ describe('watching', () => {
     api.say(line);
     await until(() => expect(told).toEqual(['added a -→-']));
     expect(api.count(`GET ${PATH}`)).toBeGreaterThan(1);
+  });
+
+  test('an API that is busy is asked again from where the watch was, and only after a while for everything', async () => {
+    const { told } = await aWatcher();
+    await until(() => expect(api.watches).toBe(1));
+    let busy = 1;
+    api.fault = ({ method }) => (method === 'WATCH' && busy-- > 0 ? [503, { message: 'storage is initializing' }] : undefined);
+    api.drop();
+    api.put('a');
+    await until(() => expect(told).toEqual(['added a -→-']));
+    expect(api.count(`GET ${PATH}`)).toBe(1);
+    busy = 4;
+    api.drop();
+    await until(() => expect(api.count(`GET ${PATH}`)).toBe(2));
   });
 
   test('a server that closes every watch at once is not asked in a circle', async () => {
