@@ -76,7 +76,10 @@ export function createTransport(options: TransportOptions): KubeTransport {
   const server = serverOf(options.kubeConfig);
   const connections = new Connections(options);
   const count = options.metrics.counter('sidero_kube_requests_total', 'Calls of the Kubernetes API.', ['verb', 'kind', 'status']);
-  const observe = options.metrics.histogram('sidero_kube_request_seconds', 'Duration of calls of the Kubernetes API.', { labels: ['verb'], buckets: SECONDS_BUCKETS });
+  const observe = options.metrics.histogram('sidero_kube_request_seconds', 'Duration of calls of the Kubernetes API.', {
+    labels: ['verb'],
+    buckets: SECONDS_BUCKETS,
+  });
 
   const measured = async (call: KubeCall, pool: 'calls' | 'streams') => {
     const started = performance.now();
