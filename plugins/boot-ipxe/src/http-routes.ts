@@ -1,10 +1,9 @@
 import { join } from 'node:path';
 import { type BootFacts, type BootPlan, ServerBindingKind, ServerClassKind, ServerKind, type Sidero } from '@sidero/core';
-import type { Context } from 'koa';
 import { type BootQuery, parseBootQuery } from './boot-query.ts';
 import { inMemory, openStored } from './files.ts';
 import { bootstrapScript, renderBootScript, renderWaitScript } from './script.ts';
-import { answerFile } from './static-file.ts';
+import { answerFile, type HttpContext } from './static-file.ts';
 import { transferEvents } from './transfer-events.ts';
 
 /** Pause of a machine that has to wait, before it asks again. */
@@ -18,7 +17,7 @@ export function addRoutes(sidero: Sidero): void {
   sidero.http.route('GET', '/tftp/:file', (context) => answerBootFile(sidero, context));
 }
 
-async function answerBoot(sidero: Sidero, context: Context): Promise<void> {
+async function answerBoot(sidero: Sidero, context: HttpContext): Promise<void> {
   const query = parseBootQuery(context.querystring);
   const address = addressOf(context);
   const isAsking = context.method !== 'HEAD';
@@ -60,13 +59,13 @@ async function factsOf({ resources }: Sidero, name: string): Promise<BootFacts> 
   return { server, binding, serverClass: className ? await resources.get(ServerClassKind, { name: className }) : undefined };
 }
 
-async function answerEnvironmentFile(sidero: Sidero, context: Context): Promise<void> {
+async function answerEnvironmentFile(sidero: Sidero, context: HttpContext): Promise<void> {
   const { folder = '', file: name = '' } = context['params'] as { folder?: string; file?: string };
   const file = await openStored(join(sidero.site.dataDir, 'env'), folder, name);
   if (file) await answerFile(context, file, eventsOf(sidero, context, `${folder}/${name}`));
 }
 
-async function answerBootFile(sidero: Sidero, context: Context): Promise<void> {
+async function answerBootFile(sidero: Sidero, context: HttpContext): Promise<void> {
   const { file: name = '' } = context['params'] as { file?: string };
   const entry = sidero.files.get(name);
   const bytes = await entry?.open();
@@ -74,7 +73,7 @@ async function answerBootFile(sidero: Sidero, context: Context): Promise<void> {
   if (bytes) await answerFile(context, inMemory(bytes), eventsOf(sidero, context, name));
 }
 
-function eventsOf(sidero: Sidero, context: Context, file: string) {
+function eventsOf(sidero: Sidero, context: HttpContext, file: string) {
   return transferEvents({ wire: 'http', file, address: addressOf(context) }, (event) => sidero.lifecycle.stream(event));
 }
 
@@ -83,13 +82,13 @@ interface Answer {
   readonly body: string;
 }
 
-function answerText(context: Context, { status, body }: Answer): void {
+function answerText(context: HttpContext, { status, body }: Answer): void {
   context.status = status;
   context.type = 'text/plain; charset=utf-8';
   context.body = body;
 }
 
 // An IPv4 client of a socket that listens on IPv6 too.
-function addressOf(context: Context): string {
+function addressOf(context: HttpContext): string {
   return context.ip.replace(/^::ffff:(?=\d+\.)/, '');
 }

@@ -1,6 +1,9 @@
 import { Readable } from 'node:stream';
-import type { Context } from 'koa';
+import type { Sidero } from '@sidero/core';
 import type { TransferEvents } from './transfer-events.ts';
+
+/** What a handler of an HTTP route is called with. */
+export type HttpContext = Parameters<Parameters<Sidero['http']['route']>[2]>[0];
 
 /** A file that is served over HTTP. */
 export interface StaticFile {
@@ -32,7 +35,7 @@ export function byteRange(header: string | undefined, sizeBytes: number): ByteRa
 }
 
 /** Answers GET and HEAD for a file: conditional, partial or whole. Closes the file. */
-export async function answerFile(context: Context, file: StaticFile, events: TransferEvents): Promise<void> {
+export async function answerFile(context: HttpContext, file: StaticFile, events: TransferEvents): Promise<void> {
   const etag = `"${file.etag}"`;
   context.set({ 'Accept-Ranges': 'bytes', ETag: etag });
   if (file.modified) context.lastModified = file.modified;
