@@ -49,7 +49,8 @@ export async function startPlane(options: PlaneOptions): Promise<RunningPlane> {
 }
 
 async function start(options: PlaneOptions, ports: PlanePorts): Promise<RunningSidero> {
-  const variables = options.variables ?? {};
+  // The default Environment names files on the internet.
+  const variables = { SIDERO_FETCH_ENVIRONMENTS: 'false', ...options.variables };
   const config = checkConfig(
     {
       healthAddress: 'off',
