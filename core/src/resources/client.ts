@@ -10,7 +10,12 @@ export interface Filter {
 /** Something that happened to an object; `old` is what the cache held before. */
 export type Change<T extends KubeObject> = { readonly type: 'added' | 'changed' | 'removed'; readonly object: T; readonly old?: T };
 
-/** The one way to the Kubernetes API. Reads come from a cache that is kept by watching, once the kind is watched. */
+/**
+ * The one way to the Kubernetes API. Reads come from a cache that is kept by watching, once the kind is watched and its
+ * cache is complete; what this client wrote is in it at once. Objects that it gives are shared and frozen: edit them with
+ * `change`. Besides the codes below, every call may throw SIDERO_RESOURCE_FAILED (the API said no) and
+ * SIDERO_RESOURCE_UNREACHABLE.
+ */
 export interface ResourceClient {
   /** Absent is a value, not an error. `live` asks the API itself. */
   get<T extends KubeObject>(kind: Kind<T>, ref: Ref, options?: { readonly live?: boolean }): Promise<T | undefined>;
@@ -24,8 +29,10 @@ export interface ResourceClient {
   /** Asks something that the API answers and does not keep: a TokenReview, a SubjectAccessReview. */
   review<T extends KubeObject>(kind: Kind<T>, object: Omit<T, 'metadata'>): Promise<T>;
   /**
-   * Reads live, edits a copy, patches the difference (metadata and spec apart from status) under its resourceVersion, and
-   * looks again on conflict, up to 5 times. Nothing is written when nothing changed. The edit returns `false` to abandon. The only way to write.
+   * Edits a copy of the object, patches the difference (the status apart from the rest) under its resourceVersion, and looks
+   * again on conflict, up to 5 times. Nothing is written when nothing changed; `false` from the edit abandons. Both are
+   * concluded from the API itself, never from a cache that may be behind, so the edit may run several times: it must
+   * depend on nothing but the draft. Gives the object as it is now. The only way to write.
    * @throws SIDERO_RESOURCE_CONFLICT, SIDERO_RESOURCE_MISSING
    */
   change<T extends KubeObject>(kind: Kind<T>, ref: Ref, edit: (draft: T) => void | false): Promise<T>;

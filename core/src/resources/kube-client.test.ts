@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { createServer, type Server as HttpsServer } from 'node:https';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { type AddressInfo, connect, type Socket } from 'node:net';
 import { Writable } from 'node:stream';
 import { KubeConfig } from '@kubernetes/client-node';
 import * as x509 from '@peculiar/x509';
@@ -232,7 +232,9 @@ afterEach(async () => {
   await api.down();
 });
 
-function aClient(options: { timing?: Partial<InformerTiming>; kubeConfig?: KubeConfig | Promise<KubeConfig> } = {}): RunningResourceClient {
+function aClient(
+  options: { timing?: Partial<InformerTiming>; callTimeoutMs?: number; kubeConfig?: KubeConfig | Promise<KubeConfig> } = {},
+): RunningResourceClient {
   const destination = new Writable({
     write(chunk: Buffer, _encoding, done) {
       logged.push(JSON.parse(chunk.toString()) as (typeof logged)[number]);
@@ -246,6 +248,7 @@ function aClient(options: { timing?: Partial<InformerTiming>; kubeConfig?: KubeC
     metrics,
     component: 'sidero-test',
     timing: { ...quick, ...options.timing },
+    ...(options.callTimeoutMs === undefined ? {} : { callTimeoutMs: options.callTimeoutMs }),
   });
   clients.push(client);
   return client;
@@ -708,6 +711,43 @@ describe('the connection', () => {
       message: expect.stringMatching(/https:\/\/127\.0\.0\.1:\d+ does not answer: .+/),
     });
     if (how === 'away') await api.up();
+  });
+
+  test('a connection that breaks once is not noticed, except by a create, which might have been done', async () => {
+    api.put('a');
+    let breaks = 1;
+    api.fault = () => (breaks-- > 0 ? 'drop' : undefined);
+    const client = aClient();
+    expect(await client.get(ThingKind, { name: 'a' })).toBeDefined();
+    breaks = 1;
+    await expect(client.create(ThingKind, thing('b'))).rejects.toMatchObject({ code: 'SIDERO_RESOURCE_UNREACHABLE' });
+    expect(api.requests.map((request) => request.split(' ')[0])).toEqual(['GET', 'GET', 'POST']);
+  });
+
+  test('an API that takes a call and never answers is given up', async () => {
+    api.fault = () => 'hang';
+    const hanging = aClient({ callTimeoutMs: 50 }).get(ThingKind, { name: 'a' });
+    await expect(hanging).rejects.toMatchObject({ code: 'SIDERO_RESOURCE_UNREACHABLE' });
+  });
+
+  test('a proxy that the kubeconfig names is used', async () => {
+    api.put('a');
+    const targets: string[] = [];
+    const proxy = createHttpServer().on('connect', (request, near: Socket) => {
+      targets.push(request.url!);
+      const far = connect(Number(request.url!.split(':')[1]), '127.0.0.1', () => near.write('HTTP/1.1 200 OK\r\n\r\n'));
+      near.on('error', () => far.destroy()).pipe(far);
+      far.on('error', () => near.destroy()).pipe(near);
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    const kubeConfig = api.kubeConfig();
+    const [cluster] = kubeConfig.clusters;
+    kubeConfig.clusters = [{ ...cluster!, proxyUrl: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}` }];
+    const client = aClient({ kubeConfig });
+    expect(await client.get(ThingKind, { name: 'a' })).toBeDefined();
+    expect(targets).toEqual([new URL(cluster!.server).host]);
+    await client.close();
+    await new Promise((resolve) => proxy.close(resolve));
   });
 
   test('a token that was renewed is taken up when the old one is refused', async () => {

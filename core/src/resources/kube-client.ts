@@ -20,6 +20,8 @@ export interface ResourceClientOptions {
   readonly metrics: Metrics;
   /** Who we are: field manager, user agent, and source of Events. */
   readonly component: string;
+  /** A call that was not answered by then fails with SIDERO_RESOURCE_UNREACHABLE. Default 30 s. */
+  readonly callTimeoutMs?: number;
   /** For tests that cannot wait for minutes. */
   readonly timing?: Partial<InformerTiming>;
 }
@@ -214,9 +216,9 @@ class KubeResourceClient implements RunningResourceClient {
 
   // A kubeconfig that could not be had is asked for again by the next call.
   async #connect(): Promise<KubeTransport> {
-    const { component, log, metrics } = this.#options;
+    const { component, log, metrics, callTimeoutMs } = this.#options;
     try {
-      return createTransport({ kubeConfig: await this.#options.kubeConfig(), userAgent: component, log, metrics });
+      return createTransport({ kubeConfig: await this.#options.kubeConfig(), userAgent: component, log, metrics, timeoutMs: callTimeoutMs });
     } catch (thrown) {
       this.#transport = undefined;
       throw thrown;

@@ -42,9 +42,11 @@ export interface TransportOptions {
   readonly userAgent: string;
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** A call that was not answered completely by then is given up. Default 30 s. */
+  readonly timeoutMs?: number | undefined;
 }
 
-const CALL_TIMEOUT_MS = 30_000;
+const DEFAULT_CALL_TIMEOUT_MS = 30_000;
 const CONNECT_TIMEOUT_MS = 10_000;
 /** Tokens and certificates on disk are rotated; they are looked at again this often. */
 const CREDENTIALS_FRESH_MS = 30_000;
@@ -81,11 +83,12 @@ export function createTransport(options: TransportOptions): KubeTransport {
     buckets: SECONDS_BUCKETS,
   });
 
+  const { userAgent, timeoutMs = DEFAULT_CALL_TIMEOUT_MS } = options;
   const measured = async (call: KubeCall, pool: 'calls' | 'streams') => {
     const started = performance.now();
     const labels = { verb: call.verb, kind: call.kind };
     try {
-      const response = await send({ call, pool, connections, server, userAgent: options.userAgent });
+      const response = await send({ call, pool, connections, server, userAgent, timeoutMs });
       count({ ...labels, status: String(response.statusCode) });
       return response;
     } catch (thrown) {
@@ -95,9 +98,14 @@ export function createTransport(options: TransportOptions): KubeTransport {
       observe((performance.now() - started) / 1000, { verb: call.verb });
     }
   };
+  const attempt = (call: KubeCall) =>
+    measured(call, 'calls').catch((thrown: unknown) => {
+      if (!brokeOff(call, thrown)) throw thrown;
+      return measured(call, 'calls');
+    });
   return {
     server,
-    call: (call) => repeated(call, server, () => measured(call, 'calls')),
+    call: (call) => repeated(call, server, () => attempt(call)),
     async open(call) {
       const response = await measured(call, 'streams');
       return response.statusCode === 200 ? response.body : answerOf(call, server, response);
@@ -111,10 +119,18 @@ function unreachable(call: KubeCall, server: string, cause: unknown): SideroErro
   return failure('SIDERO_RESOURCE_UNREACHABLE', { verb: call.verb, kind: call.kind, server, cause: speaking(cause) });
 }
 
+// The server closed a connection that we kept for later just when we used it. Once more through a fresh one is safe for all
+// but a create: patches rely on a version, removing again finds nothing.
+function brokeOff(call: KubeCall, thrown: unknown): boolean {
+  const cause = thrown instanceof SideroError ? thrown.cause : undefined;
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  return call.method !== 'POST' && ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'].includes(code);
+}
+
 // A name with several addresses fails with an AggregateError that says nothing itself.
 function speaking(cause: unknown): unknown {
   if (cause instanceof AggregateError && cause.errors.length > 0) return speaking(cause.errors[0]);
-  if (cause instanceof DOMException && cause.name === 'TimeoutError') return new Error(`no answer within ${CALL_TIMEOUT_MS} ms`, { cause });
+  if (cause instanceof DOMException && cause.name === 'TimeoutError') return new Error('it took too long', { cause });
   return cause;
 }
 
@@ -124,6 +140,7 @@ interface Sending {
   readonly connections: Connections;
   readonly server: string;
   readonly userAgent: string;
+  readonly timeoutMs: number;
 }
 
 // A 401 may mean that a token was rotated since we looked: look once more.
@@ -137,20 +154,20 @@ async function send(sending: Sending): Promise<Dispatcher.ResponseData> {
   return sendAs(sending, renewed);
 }
 
-function sendAs({ call, pool, server, userAgent }: Sending, login: Login): Promise<Dispatcher.ResponseData> {
+function sendAs({ call, pool, server, userAgent, timeoutMs }: Sending, login: Login): Promise<Dispatcher.ResponseData> {
   const url = new URL(server);
   const headers: Record<string, string> = { ...login.headers, accept: 'application/json', 'user-agent': userAgent };
   if (call.body) headers['content-type'] = call.body.type;
   // A stream's silence is judged by whoever reads it; a call is given up as a whole.
-  const signals = [...(pool === 'calls' ? [AbortSignal.timeout(CALL_TIMEOUT_MS)] : []), ...(call.signal ? [call.signal] : [])];
+  const signals = [...(pool === 'calls' ? [AbortSignal.timeout(timeoutMs)] : []), ...(call.signal ? [call.signal] : [])];
   return login[pool].request({
     origin: url.origin,
     path: (url.pathname === '/' ? '' : url.pathname) + call.path,
     method: call.method,
     headers,
     body: call.body ? JSON.stringify(call.body.json) : null,
-    headersTimeout: CALL_TIMEOUT_MS,
-    bodyTimeout: pool === 'calls' ? CALL_TIMEOUT_MS : 0,
+    headersTimeout: timeoutMs,
+    bodyTimeout: pool === 'calls' ? timeoutMs : 0,
     signal: AbortSignal.any(signals),
   });
 }
