@@ -1,7 +1,7 @@
 import { SideroError } from '@sidero/core';
 import { failure } from '../errors.ts';
 import { duration } from './display.ts';
-import { acceptedServers, follow, type Output } from './follow.ts';
+import { follow, type Output } from './follow.ts';
 import type { DemoOptions } from './options.ts';
 import { simulatedWorld } from './simulated-world.ts';
 import type { DemoWorld } from './world.ts';
@@ -27,11 +27,11 @@ export interface DemoResult {
 export async function runDemo(run: DemoRun): Promise<void> {
   const { options, output, signal } = run;
   const startedMs = Date.now();
-  await using world = await openWorld(options, signal);
+  await using world = await openWorld(options);
   const isComplete = await follow(world, { output, signal, deadlineMs: startedMs + options.timeoutMs });
   if (signal.aborted) return;
   const seconds = Math.round((Date.now() - startedMs) / 10) / 100;
-  const accepted = await acceptedServers(world);
+  const accepted = await world.accepted();
   output.write(isComplete ? lookFurther(world, seconds) : reasons(world, accepted));
   if (options.isOnce) {
     const ours = world.machines.filter(({ uuid }) => accepted.has(uuid)).length;
@@ -44,11 +44,11 @@ export async function runDemo(run: DemoRun): Promise<void> {
   await Promise.race([world.done, aborted(signal)]);
 }
 
-async function openWorld(options: DemoOptions, signal: AbortSignal): Promise<DemoWorld> {
+async function openWorld(options: DemoOptions): Promise<DemoWorld> {
   if (options.machines === 'simulated') return await simulatedWorld(options);
   // Loaded only when asked for: the harness of real firmware is large, and of no use on other systems than Linux.
   const { qemuWorld } = await import('./qemu-world.ts');
-  return await qemuWorld(options, signal);
+  return await qemuWorld(options);
 }
 
 function lookFurther(world: DemoWorld, seconds: number): string {
@@ -56,7 +56,7 @@ function lookFurther(world: DemoWorld, seconds: number): string {
 All ${world.machines.length} servers are accepted after ${duration(seconds * 1000)}. Look further:
   kubectl --kubeconfig ${world.kubeconfig} get servers
   npx sidero inspect
-The log of the management plane is ${world.logFile}.
+Logs: ${world.logs}
 `;
 }
 
@@ -69,7 +69,7 @@ function missing(world: DemoWorld, accepted: ReadonlySet<string>): readonly stri
 function reasons(world: DemoWorld, accepted: ReadonlySet<string>): string {
   return `\n${missing(world, accepted)
     .map((line) => `  ${line}\n`)
-    .join('')}The log of the management plane is ${world.logFile}.\n`;
+    .join('')}Logs: ${world.logs}\n`;
 }
 
 function late(world: DemoWorld, given: { result: DemoResult; accepted: ReadonlySet<string> }): SideroError {

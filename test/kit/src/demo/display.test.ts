@@ -39,8 +39,8 @@ test('only what the API calls accepted counts, whatever the machine believes', (
 });
 
 test('a plain line has the time of day, the machine and its state', () => {
-  expect(plainLine(aMachine({ state: { stage: 'tftp', sinceMs: NOW, detail: 'snp.efi' } }), NOW)).toBe(
-    '12:00:10.000 4c4c4544 TFTP  waits for the boot file (snp.efi)',
+  expect(plainLine(aMachine({ state: { stage: 'tftp', sinceMs: NOW, untilMs: NOW + 6000, detail: 'snp.efi' } }), NOW)).toBe(
+    '12:00:10.000 4c4c4544 TFTP  waits for the boot file until 12:00:16.000 (snp.efi)',
   );
 });
 

@@ -37,8 +37,8 @@ export function frame(view: DemoView): readonly string[] {
 
 /** A line for a terminal without cursor movement, written when a machine enters a state. */
 export function plainLine(machine: MachineView, nowMs: number): string {
-  const time = new Date(nowMs).toISOString().slice(11, 23);
-  return `${time} ${machine.name} ${stageShown(machine).label}${about(machine, nowMs)}`;
+  const time = (ms: number) => new Date(ms).toISOString().slice(11, 23);
+  return `${time(nowMs)} ${machine.name} ${stageShown(machine).label}${about(machine, (untilMs) => ` until ${time(untilMs)}`)}`;
 }
 
 /** The same frame in colours: green for what is done, red for what failed. */
@@ -57,18 +57,19 @@ function stageShown({ state, isAccepted }: MachineView) {
 
 function machineLine(machine: MachineView, nowMs: number): string {
   const since = duration(nowMs - machine.state.sinceMs).padStart(7);
-  return `${stageShown(machine).label.padEnd(LABEL_WIDTH)} ${since}${about(machine, nowMs)}`.trimEnd();
+  const left = (untilMs: number) => `, ${duration(Math.max(0, untilMs - nowMs))} more`;
+  return `${stageShown(machine).label.padEnd(LABEL_WIDTH)} ${since}${about(machine, left)}`.trimEnd();
 }
 
 /** What is worth saying of the state: a transfer, what it waits for and until when, or why it failed. */
-function about(machine: MachineView, nowMs: number): string {
+function about(machine: MachineView, untilShown: (untilMs: number) => string): string {
   const { state, transfer } = machine;
   const stage = stageShown(machine);
   if (machine.isAccepted) return '';
   if (state.stage === 'failed' || state.stage === 'off') return state.detail ? `  ${state.detail}` : '';
   if (transfer) return `  ${progress(transfer)}`;
   const waits = stage.waitsFor ? `  waits for ${stage.waitsFor}` : '';
-  const until = waits && state.untilMs !== undefined ? `, ${duration(Math.max(0, state.untilMs - nowMs))} more` : '';
+  const until = waits && state.untilMs !== undefined ? untilShown(state.untilMs) : '';
   return `${waits}${until}${state.detail ? ` (${state.detail})` : ''}`;
 }
 

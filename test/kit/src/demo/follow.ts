@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Server, ServerKind } from '@sidero/core';
 import { createLogUpdate } from 'log-update';
 import type { ObservableMachine } from '../machine/state.ts';
 import { coloured, type DemoView, frame, type MachineView, plainLine } from './display.ts';
@@ -35,12 +34,6 @@ export async function follow(world: DemoWorld, given: { output: Output; deadline
   }
 }
 
-/** Uuids of the Servers that the API calls accepted, asked afresh. */
-export async function acceptedServers(world: DemoWorld): Promise<ReadonlySet<string>> {
-  const servers = await world.resources.list(ServerKind, {}, { live: true });
-  return new Set(servers.filter(({ spec }) => spec?.accepted).map(({ metadata }) => metadata.name));
-}
-
 const viewOf = (machine: ObservableMachine, accepted: ReadonlySet<string>): MachineView => ({
   name: machine.name,
   state: machine.state,
@@ -55,14 +48,13 @@ async function acceptedAll(
 ): Promise<boolean> {
   const { accepted, signal, onChange } = given;
   const { promise, resolve, reject } = Promise.withResolvers<boolean>();
-  const look = ({ object }: { object: Server }) => {
-    const uuid = object.metadata.name;
-    if (!object.spec?.accepted || accepted.has(uuid)) return;
+  const look = (uuid: string) => {
+    if (accepted.has(uuid)) return;
     accepted.add(uuid);
     onChange(uuid);
     if (world.machines.every((machine) => accepted.has(machine.uuid))) resolve(true);
   };
-  world.resources.watch(ServerKind, look, signal).then(() => resolve(false), reject);
+  world.watchAccepted(look, signal).then(() => resolve(false), reject);
   return await promise;
 }
 

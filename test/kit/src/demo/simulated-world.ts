@@ -1,7 +1,7 @@
 import { createWriteStream } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { createLogger } from '@sidero/core';
+import { createLogger, ServerKind } from '@sidero/core';
 import { agent } from '@sidero/plugin-agent';
 import { apiserver } from '@sidero/plugin-apiserver';
 import { bootIpxe } from '@sidero/plugin-boot-ipxe';
@@ -40,9 +40,14 @@ export async function simulatedWorld(options: DemoOptions): Promise<DemoWorld> {
   return {
     title: `Sidero Metal: ${machines.length} simulated machines network-boot from 127.0.0.1:${ports.http} (HTTP, gRPC) and :${ports.tftp} (TFTP)`,
     machines,
-    resources: sidero.resources,
+    async accepted() {
+      const servers = await sidero.resources.list(ServerKind, {}, { live: true });
+      return new Set(servers.filter(({ spec }) => spec?.accepted).map(({ metadata }) => metadata.name));
+    },
+    watchAccepted: (onAccepted, signal) =>
+      sidero.resources.watch(ServerKind, ({ object }) => object.spec?.accepted && onAccepted(object.metadata.name), signal),
     kubeconfig: join(options.dataDir, 'kubeconfig'),
-    logFile: join(options.dataDir, 'sidero.log'),
+    logs: join(options.dataDir, 'sidero.log'),
     done: sidero.done,
     powerOn: (signal) => {
       // Whatever stops a machine shows in its state.

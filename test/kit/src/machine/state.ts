@@ -6,14 +6,19 @@ export interface Stage {
   readonly waitsFor: string;
 }
 
-/** The stages in the order a machine goes through them. Later ones (clean, installed) are added here. */
+/**
+ * The stages in the order a machine goes through them. Later ones (clean, installed) are added here. Simulated machines have no `firmware`
+ * and no `linux`: they need no time for either.
+ */
 export const STAGES = [
   { name: 'off', label: 'off', waitsFor: 'power' },
+  { name: 'firmware', label: 'firmware', waitsFor: '' },
   { name: 'dhcp', label: 'DHCP', waitsFor: 'an address and a boot file name' },
   { name: 'tftp', label: 'TFTP', waitsFor: 'the boot file' },
   { name: 'ipxe', label: 'iPXE', waitsFor: 'the boot script' },
   { name: 'kernel', label: 'kernel', waitsFor: 'the kernel' },
   { name: 'initrd', label: 'initrd', waitsFor: 'the initial RAM disk' },
+  { name: 'linux', label: 'Linux', waitsFor: '' },
   { name: 'agent', label: 'registering', waitsFor: 'the agent API' },
   { name: 'registered', label: 'registered', waitsFor: 'acceptance' },
   { name: 'accepted', label: 'accepted', waitsFor: '' },
