@@ -43,6 +43,10 @@ describe('options of a request', () => {
     expect(Object.fromEntries(agree(asked as Record<string, string>).answer)).toEqual(answer);
   });
 
+  test('the size of an empty file is not told: curl takes 0 for a fault', () => {
+    expect(agree({ tsize: '0' }, 0).answer.size).toBe(0);
+  });
+
   test('a client without options gets 512 bytes, one block at a time', () => {
     expect(agree({})).toMatchObject({ blockSize: 512, windowSize: 1, timeoutMs: undefined });
   });

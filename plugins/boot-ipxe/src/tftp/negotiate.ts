@@ -29,7 +29,8 @@ export function negotiate(
   const blockSize = agreed('blksize', [8, 65464], limits.maxBlockSize);
   const windowSize = agreed('windowsize', [1, 65535], limits.maxWindowSize);
   const timeoutS = agreed('timeout', [1, 255], 255);
-  if (options.has('tsize')) answer.set('tsize', String(sizeBytes));
+  // curl takes a size of 0 for a fault.
+  if (options.has('tsize') && sizeBytes > 0) answer.set('tsize', String(sizeBytes));
   return { blockSize: blockSize ?? 512, windowSize: windowSize ?? 1, timeoutMs: timeoutS === undefined ? undefined : timeoutS * 1000, answer };
 }
 
