@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CoreV1Api, CustomObjectsApi } from '@kubernetes/client-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type TestApi, testApi, widgets } from './api.fixture.ts';
+import { call, type TestApi, testApi, widgets } from './api.fixture.ts';
 import { startApiServer } from './api-server.ts';
 
 const WIDGETS = '/apis/example.dev/v1/widgets';
@@ -161,8 +161,8 @@ describe('writing', () => {
 });
 
 describe('server-side apply', () => {
-  const applied = (path: string, manager: string, body: object, force = false) =>
-    api.call('PATCH', `${path}?fieldManager=${manager}&force=${force}`, { type: 'application/apply-patch+yaml', body });
+  const applied = (path: string, manager: string, body: object) =>
+    api.call('PATCH', `${path}?fieldManager=${manager}`, { type: 'application/apply-patch+yaml', body });
 
   test('makes the object, then removes what its manager no longer names and keeps what others apply', async () => {
     const name = fresh();
@@ -181,7 +181,7 @@ describe('server-side apply', () => {
       code: 409,
       body: { message: 'Apply failed with 1 conflict: conflict with "one": .spec.colour' },
     });
-    expect((await applied(path, 'two', widget(name, { colour: 'blue' }), true)).body).toMatchObject({ spec: { colour: 'blue' } });
+    expect((await applied(path, 'two&force=true', widget(name, { colour: 'blue' }))).body).toMatchObject({ spec: { colour: 'blue' } });
   });
 
   test('applying the same again changes nothing', async () => {
@@ -415,7 +415,8 @@ describe('the border', () => {
     ['GET', '/apis/example.dev/v9/widgets', undefined, '', 404],
     ['PATCH', `${WIDGETS}/nope`, '{}', MERGE, 404],
     ['DELETE', `${WIDGETS}/nope`, '{"propagationPolicy":"Sometimes"}', 'application/json', 400],
-  ])('%s %s with %s answers a Status', async (method, path, body, type, code) => {
+  ])('%s %s with %s answers a Status', async (...given) => {
+    const [method, path, body, type, code] = given;
     const reply = await api.call(method, path, body === undefined ? {} : { body, type });
     expect([reply.code, reply.body['kind']]).toEqual([code, 'Status']);
   });
@@ -491,12 +492,11 @@ describe('on disk', () => {
     const [server] = (await Promise.race([once(child, 'message'), exited.then(() => Promise.reject(new Error('the child ended')))])) as [
       TestApi['server'],
     ];
-    const { callOn } = await import('./api.fixture.ts');
     const acknowledged: string[] = [];
     const writers = Array.from({ length: 8 }, async (_unused, writer) => {
       for (let at = 0; ; at++) {
         const name = `k${writer}-${at}`;
-        const reply = await callOn(server, 'POST', WIDGETS, { body: widget(name) }).catch(() => undefined);
+        const reply = await call(server, { method: 'POST', path: WIDGETS, body: widget(name) }).catch(() => undefined);
         if (reply?.code !== 201) return;
         acknowledged.push(name);
         if (acknowledged.length === 100) child.kill('SIGKILL');

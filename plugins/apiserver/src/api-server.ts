@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { KubeConfig } from '@kubernetes/client-node';
 import type { CustomResource, Logger } from '@sidero/core';
+import { makeServerCertificate } from './certificates.ts';
 import { DataDirectory, type Identity, passingIdentity } from './data-directory.ts';
 import { Definitions } from './definitions.ts';
 import { handleDiscovery } from './discovery.ts';
@@ -43,6 +44,9 @@ export interface ApiServer {
   /** Ends watches, finishes answers, closes the database. */
   close(): Promise<void>;
 }
+
+/** Time between looks at the server's certificate, in ms. */
+const RENEWAL_INTERVAL_MS = 12 * 60 * 60 * 1000;
 
 const DEFAULT_ADDRESS = '127.0.0.1';
 const DEFAULT_PORT = 6443;
@@ -171,10 +175,22 @@ function describe(options: ApiServerOptions, { directory, identity, http, backen
     const file = directory.writeKubeconfig(kubeconfigYaml);
     options.log?.info({ url, kubeconfig: file }, 'API listens');
   }
+  const renewal = setInterval(() => void renew(options, { directory, identity, http, backend }), RENEWAL_INTERVAL_MS);
   const close = async () => {
+    clearInterval(renewal);
     backend.collector.stop();
     await http.close();
     await backend.store.close();
   };
   return { kubeConfig, kubeconfigYaml, url, token: identity.token, caPem: identity.authority.certPem, close };
+}
+
+// A process that runs for a year must not end up with a certificate nobody trusts.
+async function renew(options: ApiServerOptions, { directory, identity, http }: Running): Promise<void> {
+  const hosts = hostsOf(options.address ?? DEFAULT_ADDRESS);
+  try {
+    http.renew(directory ? await directory.serverCertificate(identity.authority, hosts) : await makeServerCertificate(identity.authority, hosts));
+  } catch (err) {
+    options.log?.error({ err }, 'the certificate of the API could not be renewed');
+  }
 }

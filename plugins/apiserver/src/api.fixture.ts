@@ -3,44 +3,42 @@ import type { CustomResource, CustomResourceDefinition } from '@sidero/core';
 import { type ApiServer, type ApiServerOptions, startApiServer } from './api-server.ts';
 import type { JsonObject } from './object.ts';
 
-/** A kind with two versions: `v1` keeps `spec.size`, `v1alpha1` calls it `spec.length`; colour "pink" is refused. */
-export function widgets(more: Partial<CustomResourceDefinition['spec']> = {}): CustomResource {
-  const schema = (size: string) => ({
-    openAPIV3Schema: {
-      type: 'object',
-      description: 'A thing for tests.',
-      properties: {
-        spec: {
-          type: 'object',
-          required: ['colour'],
-          properties: {
-            colour: { type: 'string' },
-            [size]: { type: 'integer' },
-            weight: { type: 'integer', default: 5 },
-            parts: {
-              type: 'array',
-              'x-kubernetes-list-type': 'map',
-              'x-kubernetes-list-map-keys': ['name'],
-              items: { type: 'object', required: ['name'], properties: { name: { type: 'string' }, count: { type: 'integer' } } },
-            },
-            anything: { 'x-kubernetes-preserve-unknown-fields': true },
-          },
-        },
-        status: {
-          type: 'object',
-          properties: {
-            ready: { type: 'boolean' },
-            conditions: { type: 'array', items: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
-          },
-        },
-      },
+const statusSchema = {
+  type: 'object',
+  properties: { ready: { type: 'boolean' }, conditions: { type: 'array', items: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } } },
+};
+
+const partsSchema = {
+  type: 'array',
+  'x-kubernetes-list-type': 'map',
+  'x-kubernetes-list-map-keys': ['name'],
+  items: { type: 'object', required: ['name'], properties: { name: { type: 'string' }, count: { type: 'integer' } } },
+};
+
+function widgetSchema(size: 'size' | 'length') {
+  const spec = {
+    type: 'object',
+    required: ['colour'],
+    properties: {
+      colour: { type: 'string' },
+      [size]: { type: 'integer' },
+      weight: { type: 'integer', default: 5 },
+      parts: partsSchema,
+      anything: { 'x-kubernetes-preserve-unknown-fields': true },
     },
-  });
-  const columns = [
-    { name: 'Colour', type: 'string', jsonPath: '.spec.colour' },
-    { name: 'Ready', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].status' },
-    { name: 'Cluster', type: 'string', jsonPath: '.metadata.labels.example\\.dev/cluster', priority: 1 },
-  ];
+  };
+  return { openAPIV3Schema: { type: 'object', description: 'A thing for tests.', properties: { spec, status: statusSchema } } };
+}
+
+const columns = [
+  { name: 'Colour', type: 'string', jsonPath: '.spec.colour' },
+  { name: 'Ready', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].status' },
+  { name: 'Cluster', type: 'string', jsonPath: '.metadata.labels.example\\.dev/cluster', priority: 1 },
+];
+
+/** A kind with two versions: `v1` keeps `spec.size`, `v1alpha1` calls it `spec.length`; colour "pink" is refused. */
+export function widgets(): CustomResource {
+  const subresources = { status: {} };
   const definition: CustomResourceDefinition = {
     apiVersion: 'apiextensions.k8s.io/v1',
     kind: 'CustomResourceDefinition',
@@ -50,10 +48,9 @@ export function widgets(more: Partial<CustomResourceDefinition['spec']> = {}): C
       scope: 'Cluster',
       names: { kind: 'Widget', listKind: 'WidgetList', plural: 'widgets', singular: 'widget' },
       versions: [
-        { name: 'v1alpha1', served: true, storage: false, subresources: { status: {} }, schema: schema('length') },
-        { name: 'v1', served: true, storage: true, subresources: { status: {} }, schema: schema('size'), additionalPrinterColumns: columns },
+        { name: 'v1alpha1', served: true, storage: false, subresources, schema: widgetSchema('length') },
+        { name: 'v1', served: true, storage: true, subresources, schema: widgetSchema('size'), additionalPrinterColumns: columns },
       ],
-      ...more,
     },
   };
   return { name: 'widgets.example.dev', definition, convert: convertWidget, validate: refusePink };
@@ -89,6 +86,9 @@ export interface CallOptions {
   readonly headers?: Record<string, string>;
 }
 
+/** What is needed to call a server. */
+type Target = Pick<ApiServer, 'url' | 'token' | 'caPem'>;
+
 /** An API of its own, and a way to call it over a real socket. */
 export interface TestApi extends AsyncDisposable {
   readonly server: ApiServer;
@@ -115,10 +115,7 @@ export async function testApi(options: Partial<ApiServerOptions> = {}): Promise<
   };
 }
 
-function open(
-  server: Pick<ApiServer, 'url' | 'token' | 'caPem'>,
-  { method, path, type, accept, headers, body }: CallOptions & { method: string; path: string },
-) {
+function open(server: Target, { method, path, type, accept, headers, body }: CallOptions & { method: string; path: string }) {
   const bytes = body === undefined ? undefined : typeof body === 'string' || body instanceof Uint8Array ? body : JSON.stringify(body);
   const outgoing = request(server.url + path, {
     method,
@@ -135,12 +132,8 @@ function open(
   return outgoing;
 }
 
-/** One call to a server that may run in another process. */
-export function callOn(server: Pick<ApiServer, 'url' | 'token' | 'caPem'>, method: string, path: string, options: CallOptions = {}): Promise<Reply> {
-  return call(server, { method, path, ...options });
-}
-
-function call(server: Pick<ApiServer, 'url' | 'token' | 'caPem'>, given: CallOptions & { method: string; path: string }): Promise<Reply> {
+/** One call to a server, which may run in another process. */
+export function call(server: Target, given: CallOptions & { method: string; path: string }): Promise<Reply> {
   const { promise, resolve, reject } = Promise.withResolvers<Reply>();
   const outgoing = open(server, given);
   outgoing.on('error', reject);
@@ -158,7 +151,7 @@ function call(server: Pick<ApiServer, 'url' | 'token' | 'caPem'>, given: CallOpt
   return promise;
 }
 
-async function watch(server: ApiServer, given: CallOptions & { method: string; path: string }): Promise<TestWatch> {
+async function watch(server: Target, given: CallOptions & { method: string; path: string }): Promise<TestWatch> {
   const outgoing = open(server, given);
   const events: Awaited<ReturnType<TestWatch['next']>>[] = [];
   const waiting: ((event: Awaited<ReturnType<TestWatch['next']>>) => void)[] = [];

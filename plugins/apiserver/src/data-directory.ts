@@ -46,13 +46,18 @@ export class DataDirectory {
   /** Reads the identity; makes what is missing, renews what ends soon or does not name all `hosts`. */
   async identity(hosts: readonly string[]): Promise<Identity> {
     const authority = await this.#pair('ca', async (known) => (known && !endsSoon(known.certPem) ? known : makeAuthority()));
-    const server = await this.#pair('server', async (known) =>
-      known && !(await needsRenewal(known, { authority, hosts })) ? known : makeServerCertificate(authority, hosts),
-    );
+    const server = await this.serverCertificate(authority, hosts);
     const known = this.#read('token');
     const token = known && known.length >= 32 ? known : newToken();
     if (token !== known) this.#write('token', token);
     return { authority, server, token };
+  }
+
+  /** The certificate in use, or a new one when it ends soon or does not name all `hosts`. */
+  serverCertificate(authority: KeyPair, hosts: readonly string[]): Promise<KeyPair> {
+    return this.#pair('server', async (known) =>
+      known && !(await needsRenewal(known, { authority, hosts })) ? known : makeServerCertificate(authority, hosts),
+    );
   }
 
   /** The port of the last run. */

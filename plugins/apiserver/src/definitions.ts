@@ -141,7 +141,8 @@ export class Definitions {
     for (const change of changes) {
       if (change.resource !== DEFINITIONS) continue;
       if (change.type === 'DELETED') this.#types.delete(change.name);
-      else this.#serve(parse(change.json));
+      // A definition that cannot be served was refused before it was stored; one that still slips through must not stop the rest.
+      else if (servingViolations(parse(change.json)).length === 0) this.#serve(parse(change.json));
     }
   }
 

@@ -192,8 +192,15 @@ export function present(json: string, { type, version }: Served): ApiObject {
   return converted(type, parse(json), version.name);
 }
 
+// With apiVersion in front: `isIn` looks there.
 function toStorage(type: ResourceType, object: ApiObject): ApiObject {
-  return converted(type, object, type.storageVersion);
+  const { apiVersion, kind, metadata, ...content } = converted(type, object, type.storageVersion);
+  return { apiVersion, kind, metadata, ...content };
+}
+
+/** True when a stored text is in that version and can be shown as it is. */
+export function isIn(json: string, { type, version }: Served): boolean {
+  return json.startsWith(`{"apiVersion":"${apiVersionOf(type.group, version.name)}",`);
 }
 
 function converted(type: ResourceType, object: ApiObject, version: string): ApiObject {
@@ -214,10 +221,11 @@ function readObject({ type, version }: Served, sent: JsonObject, fieldValidation
     throw badRequest(`the object is a ${textOf(given.kind)} of ${textOf(given.apiVersion)}, this path takes a ${type.kind} of ${apiVersion}`);
   }
   const { metadata, unknown } = readMetadata(sent['metadata'], type.kind);
-  const object: ApiObject = { ...sent, apiVersion, kind: type.kind, metadata };
+  const { apiVersion: _version, kind: _kind, metadata: _metadata, ...content } = sent;
+  const object: ApiObject = { apiVersion, kind: type.kind, metadata, ...content };
   if (version.schema) unknown.unshift(...prune(object, version.schema));
   if (version.schema && version.hasDefaults) applyDefaults(object, version.schema);
-  const found = unknown.map((path) => `unknown field ${JSON.stringify(path)}`);
+  const found = unknown.toSorted().map((path) => `unknown field ${JSON.stringify(path)}`);
   if (fieldValidation === 'Strict' && found.length > 0) {
     throw badRequest(
       `${type.kind} in version ${JSON.stringify(version.name)} cannot be handled as a ${type.kind}: strict decoding error: ${found.join(', ')}`,

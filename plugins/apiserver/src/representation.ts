@@ -1,5 +1,5 @@
 import type { ApiObject, JsonObject } from './object.ts';
-import { present } from './objects.ts';
+import { isIn, present } from './objects.ts';
 import type { Served } from './registry/registry.ts';
 import { apiVersionOf } from './registry/resource-type.ts';
 import { notAcceptable } from './status.ts';
@@ -49,7 +49,7 @@ export function represent(object: ApiObject, form: Form, { version }: Served): J
 
 /** The text of one stored object in a form; the stored text itself when nothing is to be changed. */
 export function representText(json: string, form: Form, served: Served): string {
-  if (form.as === 'Object' && served.version.name === served.type.storageVersion) return json;
+  if (form.as === 'Object' && isIn(json, served)) return json;
   return JSON.stringify(represent(present(json, served), form, served));
 }
 
