@@ -30,7 +30,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
 };
 
 const ROOT = join(import.meta.dirname, '../../..');
-const KUBERNETES = ['etcd', 'kube-apiserver', 'kubectl'].map((program) => join(testCache(), `kubernetes-${KUBERNETES_VERSION}`, program));
+const KUBERNETES = ['etcd', 'kube-apiserver', 'kubectl', 'elector'].map((program) => join(testCache(), `kubernetes-${KUBERNETES_VERSION}`, program));
 
 /** Installs the Debian packages that lack, when it may and can. */
 export async function debianPackages({ mayInstall, signal, say }: Means): Promise<Part> {
