@@ -11,6 +11,8 @@ export interface KubernetesParts {
   readonly etcd: string;
   readonly apiServer: string;
   readonly kubectl: string;
+  /** Leader election of client-go as a program. */
+  readonly elector: string;
 }
 
 /** Where built parts lie between runs: `SIDERO_TEST_CACHE`, else `~/.cache/sidero-test`. */
@@ -25,10 +27,15 @@ async function isExecutable(file: string): Promise<boolean> {
   );
 }
 
-/** Builds etcd, kube-apiserver and kubectl when one is missing (needs Go; 8–12 min cold), and tells where they are. */
+/** Builds etcd, kube-apiserver, kubectl and elector when one is missing (needs Go; 8–12 min cold), and tells where they are. */
 export async function ensureKubernetesParts(): Promise<KubernetesParts> {
   const folder = join(testCache(), `kubernetes-${KUBERNETES_VERSION}`);
-  const parts = { etcd: join(folder, 'etcd'), apiServer: join(folder, 'kube-apiserver'), kubectl: join(folder, 'kubectl') };
+  const parts = {
+    etcd: join(folder, 'etcd'),
+    apiServer: join(folder, 'kube-apiserver'),
+    kubectl: join(folder, 'kubectl'),
+    elector: join(folder, 'elector'),
+  };
   const there = await Promise.all(Object.values(parts).map(isExecutable));
   if (there.includes(false)) await build();
   return parts;

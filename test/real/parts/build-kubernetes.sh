@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the real Kubernetes parts that the tests run against: kube-apiserver, kubectl and etcd.
+# Builds the real Kubernetes parts that the tests run against: kube-apiserver, kubectl, etcd, and client-go's leader election.
 # usage: build-kubernetes.sh CACHE_DIR      (needs Go; 8-12 min cold, nothing when the binaries are there)
 # Everything comes from the Go module proxy as published modules; nothing lands in the source tree.
 set -eu
@@ -12,9 +12,10 @@ mkdir -p "$out" "$cache/src"
 # Writes a module whose k8s.io/* staging dependencies are pinned to the release that matches k8s.io/kubernetes.
 kubernetes_module() {
   dir=$cache/src/kubernetes-$version
-  mkdir -p "$dir/kube-apiserver" "$dir/kubectl"
-  cp "$here/kubernetes/kube-apiserver.go.txt" "$dir/kube-apiserver/main.go"
-  cp "$here/kubernetes/kubectl.go.txt" "$dir/kubectl/main.go"
+  for program in kube-apiserver kubectl elector; do
+    mkdir -p "$dir/$program"
+    cp "$here/kubernetes/$program.go.txt" "$dir/$program/main.go"
+  done
   cd "$dir"
   [ -f go.sum ] && return
   gomod=$(go mod download -json "k8s.io/kubernetes@v$version" | sed -n 's/.*"GoMod": "\(.*\)".*/\1/p')
@@ -56,5 +57,6 @@ etcd_binary() {
 
 etcd_binary
 kubernetes_binary kubectl
+kubernetes_binary elector
 kubernetes_binary kube-apiserver
 echo "$out"
