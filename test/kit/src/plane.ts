@@ -30,7 +30,10 @@ export interface PlaneOptions {
 /** A management plane that runs in this process, on loopback only. */
 export interface RunningPlane {
   readonly sidero: RunningSidero;
-  readonly ports: Required<Plane>;
+  /** As machines that know their boot file find it. */
+  readonly plane: Required<Omit<Plane, 'dhcp'>>;
+  /** Where DHCP answers, if a plugin was told to. */
+  readonly dhcpPort: number;
 }
 
 /** Attempts to find ports that nobody takes between our look and our use. */
@@ -41,7 +44,8 @@ export async function startPlane(options: PlaneOptions): Promise<RunningPlane> {
   for (let attempt = 1; ; attempt++) {
     const ports = options.ports ?? (await freePorts());
     try {
-      return { sidero: await start(options, ports), ports: { host: '127.0.0.1', ...ports } };
+      const sidero = await start(options, ports);
+      return { sidero, plane: { host: '127.0.0.1', http: ports.http, tftp: ports.tftp }, dhcpPort: ports.dhcp };
     } catch (thrown) {
       if (options.ports || attempt === PORT_ATTEMPTS || !hasCode(thrown, 'SIDERO_LISTEN_FAILED')) throw thrown;
     }

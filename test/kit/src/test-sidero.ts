@@ -74,7 +74,7 @@ export async function testSidero(options: TestSideroOptions = {}): Promise<TestS
   };
   try {
     await writeStandIns(dataDir);
-    const plane = await startPlane({
+    const running = await startPlane({
       dataDir,
       log: options.log ?? silentLogger(),
       site: options.site,
@@ -86,9 +86,8 @@ export async function testSidero(options: TestSideroOptions = {}): Promise<TestS
         ...(options.plugins ?? []),
       ],
     });
-    for (const object of options.objects ?? []) await createWithStatus(plane.sidero.resources, object);
-    const { dhcp, ...ports } = plane.ports;
-    return handles(plane.sidero, { removed, ports: options.dhcp ? plane.ports : ports });
+    for (const object of options.objects ?? []) await createWithStatus(running.sidero.resources, object);
+    return handles(running.sidero, { removed, ports: { ...running.plane, ...(options.dhcp && { dhcp: running.dhcpPort }) } });
   } catch (thrown) {
     await removed();
     throw thrown;

@@ -9,7 +9,7 @@ export type Output = NodeJS.WritableStream & { readonly isTTY?: boolean; readonl
 
 const FRAME_MS = 100;
 
-/** Switches the machines on and shows them until all are accepted or the deadline has come, or the signal aborts. True when all are accepted. */
+/** Switches the machines on and shows them until all are accepted, none can be any more, the deadline has come or the signal aborts. True when all are accepted. */
 export async function follow(world: DemoWorld, given: { output: Output; deadlineMs: number; signal: AbortSignal }): Promise<boolean> {
   const { output, deadlineMs } = given;
   const stop = new AbortController();
@@ -23,7 +23,8 @@ export async function follow(world: DemoWorld, given: { output: Output; deadline
   const ticker = setInterval(display.tick, FRAME_MS);
   world.powerOn(given.signal);
   try {
-    return await Promise.race([all, delay(deadlineMs - Date.now(), false, { signal }), world.done.then(() => false)]);
+    const late = delay(deadlineMs - Date.now(), false, { signal });
+    return await Promise.race([all, late, allSettled(world, accepted), world.done.then(() => false)]);
   } catch (thrown) {
     if (given.signal.aborted) return false;
     throw thrown;
@@ -56,6 +57,17 @@ async function acceptedAll(
   };
   world.watchAccepted(look, signal).then(() => resolve(false), reject);
   return await promise;
+}
+
+/** Resolves with false when at least one machine failed, and no other is still on its way. */
+function allSettled(world: DemoWorld, accepted: ReadonlySet<string>): Promise<false> {
+  return new Promise((resolve) => {
+    const isSettled = (machine: ObservableMachine) => machine.state.stage === 'failed' || accepted.has(machine.uuid);
+    const look = () => {
+      if (world.machines.some(({ state }) => state.stage === 'failed') && world.machines.every(isSettled)) resolve(false);
+    };
+    for (const machine of world.machines) machine.onState(look);
+  });
 }
 
 interface Display {

@@ -26,7 +26,7 @@ export async function simulatedWorld(options: DemoOptions): Promise<DemoWorld> {
   const log = createWriteStream(logFile);
   await writeStandIns(dataDir, AGENT_SIZES);
   const base = options.portBase;
-  const { sidero, ports } = await startPlane({
+  const { sidero, plane } = await startPlane({
     dataDir,
     log: createLogger({ destination: log }),
     ports: base === undefined ? undefined : { http: base, tftp: base + 1, dhcp: base + 3 },
@@ -36,9 +36,9 @@ export async function simulatedWorld(options: DemoOptions): Promise<DemoWorld> {
       bootIpxe({ tftpPort: tftp, tftpAddress: '127.0.0.1' }),
     ],
   });
-  const machines = fleet(options.servers, { plane: ports, seed: 'demo', bytesPerSecond: BYTES_PER_SECOND });
+  const machines = fleet(options.servers, { plane, seed: 'demo', bytesPerSecond: BYTES_PER_SECOND });
   return {
-    title: `Sidero Metal: ${machines.length} simulated machines network-boot from 127.0.0.1:${ports.http} (HTTP, gRPC) and :${ports.tftp} (TFTP)`,
+    title: `Sidero Metal: ${machines.length} simulated machines network-boot from 127.0.0.1:${plane.http} (HTTP, gRPC) and :${plane.tftp} (TFTP)`,
     machines,
     async accepted() {
       const servers = await sidero.resources.list(ServerKind, {}, { live: true });
