@@ -233,6 +233,8 @@ const steps: readonly Step[] = [
   { args: 'patch mc m1 --type=merge -p {"metadata":{"finalizers":["example.dev/hold","example.dev/more"]}}' },
   { args: 'patch mc m1 --type=merge -p {"metadata":{"finalizers":null}}' },
   { args: 'get mc m1' },
+  { args: 'create -f -', input: machine('kept', { accepted: true, value: [{ op: 'add', value: { a: [{ b: 1 }] } }, [[{ c: 1 }]]] }) },
+  { args: 'get mc kept -o json' },
   { args: 'delete mc --all' },
   { args: 'delete ns default', differs: 'the reason is in our own words' },
   { args: 'create -f -', input: event },

@@ -29,8 +29,13 @@ interface Place {
 function pruneValue(value: unknown, place: Place): void {
   if (isJsonObject(value)) return pruneObject(value, place);
   if (!Array.isArray(value)) return;
-  value.forEach((item, index) => pruneValue(item, at(place, place.schema?.items, `${place.path}[${index}]`)));
+  // A list that is kept keeps its items too, save for members their schema names.
+  const { schema } = place;
+  const items = keepsUnknown(schema) ? { ...schema?.items, 'x-kubernetes-preserve-unknown-fields': true } : schema?.items;
+  value.forEach((item, index) => pruneValue(item, at(place, items, `${place.path}[${index}]`)));
 }
+
+const keepsUnknown = (schema: Schema | undefined) => schema?.['x-kubernetes-preserve-unknown-fields'] ?? false;
 
 function at(place: Place, schema: Schema | undefined, path: string): Place {
   return { schema, path, isResource: schema?.['x-kubernetes-embedded-resource'] ?? false, unknown: place.unknown };
@@ -38,15 +43,13 @@ function at(place: Place, schema: Schema | undefined, path: string): Place {
 
 function pruneObject(object: JsonObject, place: Place): void {
   const { schema } = place;
-  const additional = schema?.additionalProperties;
-  const keeps = (schema?.['x-kubernetes-preserve-unknown-fields'] ?? false) || additional === true;
   for (const [key, value] of Object.entries(object)) {
     if (place.isResource && OBJECT_FIELDS.has(key)) continue;
     const path = childPath(place.path, key);
-    const known = schema?.properties && Object.hasOwn(schema.properties, key) ? schema.properties[key] : undefined;
-    const member = known ?? (isJsonObject(additional) ? (additional as Schema) : undefined);
-    if (member) pruneValue(value, at(place, member, path));
-    else if (!keeps) {
+    if (schema?.properties && Object.hasOwn(schema.properties, key)) pruneValue(value, at(place, schema.properties[key], path));
+    else if (schema?.additionalProperties)
+      pruneValue(value, at(place, isJsonObject(schema.additionalProperties) ? (schema.additionalProperties as Schema) : undefined, path));
+    else if (!keepsUnknown(schema)) {
       delete object[key];
       place.unknown.push(path);
     }

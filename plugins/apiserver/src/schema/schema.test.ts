@@ -57,6 +57,18 @@ describe('pruning', () => {
   });
 });
 
+describe('pruning below preserve-unknown-fields', () => {
+  test.each([[[{ op: 'add', value: { a: [{ b: 1 }] } }]], [{ list: [{ deep: { er: [1, { x: 2 }] } }] }], [[[{ a: 1 }]]]])(
+    'keeps %j whole',
+    (value) => {
+      const object = { spec: { value: structuredClone(value) } };
+      const kept: Schema = { 'x-kubernetes-preserve-unknown-fields': true };
+      expect(prune(object, { type: 'object', properties: { spec: { type: 'object', properties: { value: kept } } } })).toEqual([]);
+      expect(object.spec.value).toEqual(value);
+    },
+  );
+});
+
 describe('validation', () => {
   const messages = (spec: unknown) => validate({ spec }, SCHEMA).map(({ field, message }) => `${field}: ${message}`);
 
