@@ -16,8 +16,8 @@ export interface Exchange {
   readonly response: ServerResponse;
   readonly path: string;
   readonly query: URLSearchParams;
-  /** Aborts when the client goes or the server closes. */
-  readonly signal: AbortSignal;
+  /** Aborts when the server closes. That the client goes is the response's `close`. */
+  readonly closing: AbortSignal;
 }
 
 /** A handler answers, or returns undefined when it writes the response by itself. */

@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { createServer, type Server } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -53,6 +54,8 @@ export function sameToken(given: string, expected: string): boolean {
 /** Listens with TLS and hands authorised requests to `handlers`, the first that answers wins. */
 export async function serveHttp(options: HttpOptions, handlers: readonly Handler[]): Promise<HttpServer> {
   const closing = new AbortController();
+  // Every open watch listens to it.
+  setMaxListeners(0, closing.signal);
   const server = createServer({
     cert: options.certificate.certPem,
     key: options.certificate.keyPem,
@@ -101,11 +104,10 @@ interface Incoming {
 
 async function serve(incoming: Incoming, { options, handlers }: { options: HttpOptions; handlers: readonly Handler[] }): Promise<void> {
   const { request, response } = incoming;
-  const gone = new AbortController();
-  response.on('close', () => gone.abort());
-  response.on('error', () => gone.abort());
+  // A client that goes while it is answered is no failure of ours.
+  response.on('error', () => {});
   try {
-    const exchange = toExchange(incoming, gone.signal);
+    const exchange = toExchange(incoming);
     authorise(request, exchange.path, options);
     const answer = await firstAnswer(handlers, exchange);
     if (answer) send(response, answer);
@@ -114,9 +116,9 @@ async function serve(incoming: Incoming, { options, handlers }: { options: HttpO
   }
 }
 
-function toExchange({ request, response, closing }: Incoming, gone: AbortSignal): Exchange {
+function toExchange({ request, response, closing }: Incoming): Exchange {
   const [path = '/', ...query] = (request.url ?? '/').split('?');
-  return { request, response, path, query: new URLSearchParams(query.join('?')), signal: AbortSignal.any([gone, closing]) };
+  return { request, response, path, query: new URLSearchParams(query.join('?')), closing };
 }
 
 async function firstAnswer(handlers: readonly Handler[], exchange: Exchange): Promise<Answer | undefined> {

@@ -51,17 +51,19 @@ function keepOpen(stream: WatchStream, given: { exchange: Exchange; reading: Rea
   const { exchange, reading, options } = given;
   const unsubscribe = reading.history.subscribe(options.scope.resource, stream);
   const bookmarks = options.bookmarks ? setInterval(() => stream.bookmark(reading.store.revision), BOOKMARK_INTERVAL_MS) : undefined;
+  const { closing, response } = exchange;
   const end = () => {
     unsubscribe();
     clearInterval(bookmarks);
     clearTimeout(timeout);
-    exchange.signal.removeEventListener('abort', end);
-    if (options.bookmarks && !exchange.signal.aborted) stream.bookmark(reading.store.revision);
-    exchange.response.end();
+    closing.removeEventListener('abort', end);
+    if (options.bookmarks) stream.bookmark(reading.store.revision);
+    response.end();
   };
   const timeout = setTimeout(end, options.timeoutMs);
-  exchange.signal.addEventListener('abort', end);
-  if (exchange.signal.aborted) end();
+  response.on('close', end);
+  closing.addEventListener('abort', end);
+  if (closing.aborted || response.destroyed) end();
 }
 
 function readOptions(served: Served, request: ResourceRequest, { accept }: Reading): WatchOptions {
