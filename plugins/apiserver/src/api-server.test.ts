@@ -437,6 +437,15 @@ describe('the border', () => {
   });
 });
 
+test('closing ends open watches and idle connections at once', async () => {
+  const closing = await testApi();
+  const watch = await closing.watch(`${WIDGETS}?watch=1`);
+  const startedMs = performance.now();
+  await closing.server.close();
+  await watch.ended;
+  expect(performance.now() - startedMs).toBeLessThan(900);
+});
+
 describe('@kubernetes/client-node', () => {
   test('works with the KubeConfig of the server', async () => {
     const core = api.server.kubeConfig.makeApiClient(CoreV1Api);

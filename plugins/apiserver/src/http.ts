@@ -41,6 +41,7 @@ const REQUEST_TIMEOUT_MS = 60_000;
 const KEEP_ALIVE_MS = 120_000;
 
 const DRAIN_MS = 1000;
+const IDLE_CHECK_MS = 10;
 
 /** Paths anybody may read. */
 const PUBLIC = new Set(['/healthz', '/livez', '/readyz', '/version']);
@@ -90,9 +91,11 @@ function listen(server: Server, { address, port }: HttpOptions): Promise<void> {
 async function close(server: Server, closing: AbortController): Promise<void> {
   closing.abort();
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
+  // A connection becomes idle when its last answer is out, some of them only after the watches have ended.
+  const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
   const cut = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
   await closed;
+  clearInterval(idle);
   clearTimeout(cut);
 }
 
