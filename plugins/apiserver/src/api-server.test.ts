@@ -474,6 +474,8 @@ describe('on disk', () => {
     await using second = await testApi({ dataDir });
     expect(await readFile(join(dataDir, 'kubeconfig'), 'utf8')).toBe(kubeconfig);
     expect((await second.call('GET', `${WIDGETS}/kept`)).code).toBe(200);
+    const definition = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.dev';
+    expect((await second.call('GET', definition)).body.metadata).toMatchObject({ generation: 1 });
     expect((await second.call('GET', '/api/v1/namespaces/kube-system')).body.metadata?.['uid']).toBe(system);
     expect((await stat(join(dataDir, 'kubeconfig'))).mode & 0o777).toBe(0o600);
   });

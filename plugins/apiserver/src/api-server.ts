@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { KubeConfig } from '@kubernetes/client-node';
 import type { CustomResource, Logger } from '@sidero/core';
 import { makeServerCertificate } from './certificates.ts';
@@ -74,7 +75,9 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
 
 // Names and addresses clients on this machine and beyond use for us.
 function hostsOf(address: string): string[] {
-  return [...new Set(['127.0.0.1', '::1', 'localhost', ...(address === '0.0.0.0' || address === '::' ? [] : [address])])];
+  const isAny = address === '0.0.0.0' || address === '::';
+  const local = isAny ? Object.values(networkInterfaces()).flatMap((all) => all?.map((one) => one.address) ?? []) : [address];
+  return [...new Set(['127.0.0.1', '::1', 'localhost', ...local])];
 }
 
 async function makeBackend(store: Store, options: ApiServerOptions, { token }: Identity): Promise<Backend> {

@@ -4,6 +4,7 @@ import { type ApiObject, isJsonObject, type JsonObject, sameJson, timestamp } fr
 import { keyOf, parse } from './objects.ts';
 import { BUILT_IN_TYPES, EXTENSIONS_GROUP } from './registry/built-in.ts';
 import { customResourceType } from './registry/custom-resource-type.ts';
+import { readMetadata } from './registry/metadata.ts';
 import type { TypeRegistry } from './registry/registry.ts';
 import { type ResourceType, type Strategy } from './registry/resource-type.ts';
 import { type FieldViolation, forbidden, violation } from './status.ts';
@@ -27,7 +28,10 @@ function definitionStrategy(provided: ReadonlyMap<string, CustomResource>): Stra
       const own = provided.get(object.metadata.name ?? '');
       if (own) object['spec'] = structuredClone(own.definition.spec);
       complete(object);
-      if (old) return;
+      if (old) {
+        object['status'] = nextStatus(object, old);
+        return;
+      }
       object.metadata.finalizers = [...new Set([...(object.metadata.finalizers ?? []), CLEANUP_FINALIZER])];
       object['status'] = statusOf(object);
     },
@@ -67,6 +71,14 @@ function statusOf(object: ApiObject): JsonObject {
     ],
     storedVersions: versions.filter((one) => one['storage'] === true).map((one) => one['name']),
   };
+}
+
+// After a change: names are accepted as they are, versions once stored stay listed.
+function nextStatus(object: ApiObject, old: ApiObject): JsonObject {
+  const { acceptedNames, storedVersions } = statusOf(object);
+  const before = isJsonObject(old['status']) ? old['status'] : {};
+  const stored = new Set([before['storedVersions'], storedVersions].flat().filter((one) => typeof one === 'string'));
+  return { ...before, acceptedNames, storedVersions: [...stored] };
 }
 
 function definitionViolations(object: ApiObject, old: ApiObject | undefined): FieldViolation[] {
@@ -160,13 +172,13 @@ export class Definitions {
     const key = keyOf(this.#type, { namespace: '', name });
     const previous = this.#store.get(key);
     const old = previous && parse(previous.json);
-    const isSame = old && sameJson(old['spec'], object['spec']);
-    if (isSame) return;
-    object.metadata = {
-      ...(old?.metadata ?? { ...object.metadata, uid: crypto.randomUUID(), creationTimestamp: timestamp(), finalizers: [CLEANUP_FINALIZER] }),
-      generation: (old?.metadata.generation ?? 0) + 1,
-    };
-    object['status'] = statusOf(object);
+    const identity = { uid: crypto.randomUUID(), creationTimestamp: timestamp(), finalizers: [CLEANUP_FINALIZER], ...old?.metadata };
+    const labels = { ...old?.metadata.labels, ...metadata.labels };
+    const annotations = { ...old?.metadata.annotations, ...metadata.annotations };
+    object.metadata = readMetadata({ ...object.metadata, ...identity, labels, annotations }, definition.kind).metadata;
+    if (old && sameJson(old['spec'], object['spec']) && sameJson(old.metadata, object.metadata)) return;
+    object.metadata.generation = (old?.metadata.generation ?? 0) + 1;
+    object['status'] = old ? nextStatus(object, old) : statusOf(object);
     this.#store.put(key, object, { previous });
   }
 

@@ -62,6 +62,7 @@ export async function serveHttp(options: HttpOptions, handlers: readonly Handler
     key: options.certificate.keyPem,
     minVersion: 'TLSv1.2',
     headersTimeout: HEADERS_TIMEOUT_MS,
+    connectionsCheckingInterval: HEADERS_TIMEOUT_MS / 2,
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
     handshakeTimeout: HEADERS_TIMEOUT_MS,
