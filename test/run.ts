@@ -80,7 +80,7 @@ function wishOrExit(): Wish {
 async function vitest(config: string, { filters, signal }: { filters: readonly string[]; signal: AbortSignal }): Promise<Tally> {
   const folder = await mkdtemp(join(tmpdir(), 'sidero-test-'));
   const file = join(folder, 'report.json');
-  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`, '--silent=passed-only'];
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`, '--silent=passed-only', '--slowTestThreshold=600000'];
   const { code } = await runCommand(['vitest', 'run', '--config', config, ...reporters, '--passWithNoTests', ...filters], { signal, isShown: true });
   const report = await readFile(file, 'utf8').then(
     (text) => JSON.parse(text) as Report,

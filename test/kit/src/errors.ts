@@ -28,10 +28,6 @@ export const failure = defineErrors({
       `Machine ${d.machine}: no usable DHCP answer from port ${d.port} to ${d.attempts} requests.`,
     next: (d: { port: number }) => `see that the DHCP service listens on UDP ${d.port}, and that it serves the architecture of this machine.`,
   },
-  SIDERO_MACHINE_HTTP_FAILED: {
-    message: (d: { machine: string; url: string; problem: string }) => `Machine ${d.machine}: GET ${d.url}: ${d.problem}.`,
-    next: () => 'fetch the same URL with curl; the log of the management plane names the cause.',
-  },
   SIDERO_MACHINE_IPXE_FAILED: {
     message: (d: { problem: string }) => `The iPXE script ended without booting anything: ${d.problem}.`,
     next: () => 'the console of the machine (machine.console) shows the last command.',
