@@ -47,6 +47,13 @@ describe('writing', () => {
     expect(body).not.toHaveProperty('status');
   });
 
+  test('a Node registers with its status', async () => {
+    const { body } = await api.call('POST', '/api/v1/nodes', {
+      body: { metadata: { name: 'n1' }, status: { conditions: [{ type: 'Ready', status: 'True' }] } },
+    });
+    expect(body['status']).toEqual({ conditions: [{ type: 'Ready', status: 'True' }] });
+  });
+
   test('a second object of the same name is AlreadyExists', async () => {
     const { name } = await create();
     const reply = await api.call('POST', WIDGETS, { body: widget(name) });

@@ -74,7 +74,8 @@ export class Objects {
     if (metadata.resourceVersion) throw badRequest('resourceVersion should not be set on objects to be created');
     if (!creation.ownsFields) delete metadata.managedFields;
     begin(metadata, type);
-    if (served.version.hasStatus) delete object['status'];
+    // A Node registers with its status; the status of every other kind is for its controller.
+    if (served.version.hasStatus && type.plural !== 'nodes') delete object['status'];
     type.strategy.prepare?.(object, undefined);
     refuseInvalid(served, object, undefined);
     const key = keyOf(type, { namespace, name: metadata.name! });
