@@ -78,7 +78,7 @@ export class Informer<T extends KubeObject> {
     return this.#options.kind.kind;
   }
 
-  /** Whether the cache holds everything: it was listed, and the kind exists. */
+  /** Whether the cache holds everything: the kind was listed once, and what happened since is told by watching. */
   get isSynced(): boolean {
     return this.#isSynced;
   }
@@ -146,9 +146,11 @@ export class Informer<T extends KubeObject> {
     const status = hasCode(thrown, 'SIDERO_RESOURCE_FAILED') ? Number(thrown.details['status']) : 0;
     const state: State = status === 404 ? 'missing' : status === 0 || isBusy(status) ? 'unreachable' : 'refused';
     this.#busy = isBusy(status) ? this.#busy + 1 : 0;
+    // A kind that the API does not know any more keeps its objects here: when its definition is deleted, they are told as
+    // removed before; and an API that forgets a kind for a moment must not make anybody believe that all servers are gone.
     // What broke off goes on where it was. Otherwise, or when that fails again and again, only a list is sure to be right.
     if (state !== 'unreachable' || this.#busy === MAX_BUSY) this.#listNext(state);
-    if (state === 'missing') this.#isMissing();
+    if (state === 'missing') this.#firstLook.resolve();
     // One connection that broke is nothing to tell; that there is no other one is.
     if (state !== 'unreachable' || this.#attempts > 0) this.#enter(state, thrown);
     return this.#backoff(state);
@@ -157,12 +159,6 @@ export class Informer<T extends KubeObject> {
   #listNext(reason: string): void {
     this.#version = undefined;
     this.#listReason = reason;
-  }
-
-  #isMissing(): void {
-    this.#isSynced = false;
-    this.#tell(this.cache.replace([], { version: undefined, before: undefined }));
-    this.#firstLook.resolve();
   }
 
   #backoff(state: State): number {
@@ -181,7 +177,7 @@ export class Informer<T extends KubeObject> {
     const fields = { state, reason: messageOf(thrown) };
     if (state === 'watching') {
       if (before !== 'starting') this.#log.info({ state, objects: this.cache.size }, 'watching again');
-    } else if (state === 'missing') this.#log.info(fields, 'the API does not know this kind yet; waiting for its definition');
+    } else if (state === 'missing' && !this.#isSynced) this.#log.info(fields, 'the API does not know this kind yet; waiting for its definition');
     else this.#log.warn(fields, 'cannot watch; what is known stays in use until this works again');
   }
 
@@ -213,7 +209,7 @@ export class Informer<T extends KubeObject> {
   async #follow(stream: AsyncIterable<Uint8Array>, silence: Silence): Promise<End> {
     for await (const line of lines(silence.heardIn(stream))) {
       const event = parseWatchEvent<T>(line);
-      if (!event) return this.#ended(200, `"${line.slice(0, 100)}" is no event`);
+      if (!event) return this.#ended(200, `a line of ${line.length} characters is no event`);
       if (event.type === 'error') return this.#ended(event.status, event.reason);
       if (event.type === 'bookmark') silence.limit(this.#options.timing.bookmarkSilenceMs);
       this.#take(event);

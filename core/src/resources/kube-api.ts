@@ -42,7 +42,7 @@ export class KindApi<T extends KubeObject> {
 
   async get(ref: Ref): Promise<T | undefined> {
     const { call, answer } = await this.#call({ method: 'GET', verb: 'get', name: ref.name, path: objectPath(this.#kind, ref) });
-    return answer.status === 404 ? undefined : this.#object(call, answer);
+    return isAbsent(answer) ? undefined : this.#object(call, answer);
   }
 
   async list(filter: Filter = {}, signal?: AbortSignal): Promise<Listing<T>> {
@@ -86,13 +86,13 @@ export class KindApi<T extends KubeObject> {
     const body = { type: 'application/merge-patch+json', json: patch } as const;
     const { call, answer } = await this.#call({ method: 'PATCH', verb: 'patch', name: ref.name, path, body });
     if (answer.status === 409) return 'conflict';
-    return answer.status === 404 ? 'missing' : { object: this.#object(call, answer) };
+    return isAbsent(answer) ? 'missing' : { object: this.#object(call, answer) };
   }
 
   /** Gives the uid of an object that is gone for good; undefined when it waits for its finalizers, or was not there. */
   async remove(ref: Ref): Promise<string | undefined> {
     const { call, answer } = await this.#call({ method: 'DELETE', verb: 'delete', name: ref.name, path: objectPath(this.#kind, ref) });
-    if (answer.status === 404) return undefined;
+    if (isAbsent(answer)) return undefined;
     if (answer.status >= 300) throw refused(call, answer);
     return goneUid(answer.body);
   }
@@ -117,6 +117,13 @@ export class KindApi<T extends KubeObject> {
     if (!isObject<T>(answer.body)) throw refused(call, { status: answer.status, body: 'the answer is no object of Kubernetes' });
     return tidy(this.#kind, answer.body);
   }
+}
+
+// A 404 that names the object. One that does not is about the kind, or comes from something before the API, and says
+// nothing about objects: nobody may conclude from it that one is gone.
+function isAbsent(answer: KubeAnswer): boolean {
+  const { details } = (typeof answer.body === 'object' && answer.body !== null ? answer.body : {}) as { details?: { name?: string } };
+  return answer.status === 404 && statusReason(answer) === 'NotFound' && details?.name !== undefined;
 }
 
 // A Status means that the object is gone; anything else is the object, waiting for its finalizers.

@@ -25,7 +25,7 @@ type Answer = [status: number, body: unknown, headers?: Record<string, string>];
 /** Looks at a request before the API does: an answer of its own, `hang` for none, or undefined to let it pass. */
 type Fault = (request: { method: string; url: URL; token: string }) => Answer | 'hang' | 'drop' | Promise<void> | undefined;
 
-const notFound: Answer = [404, { kind: 'Status', reason: 'NotFound', message: 'not found', details: {} }];
+const notFound = (name: string): Answer => [404, { kind: 'Status', reason: 'NotFound', message: 'not found', details: { name } }];
 
 /** The wire of one kind of the Kubernetes API, over TLS, with everything that goes wrong there at hand. */
 class FaultyApi {
@@ -161,14 +161,14 @@ class FaultyApi {
 
   #answer(method: string, url: URL, body: Thing | undefined): Answer {
     const [name, part] = url.pathname.slice(PATH.length + 1).split('/');
-    if (!url.pathname.startsWith(PATH)) return [404, '404 page not found\n'];
+    if (!url.pathname.startsWith(PATH)) return notFound(url.pathname.split('/').at(-1)!);
     if (method === 'POST')
       return this.things.has(body!.metadata.name)
         ? [409, { reason: 'AlreadyExists', message: 'exists' }]
         : [201, this.put(body!.metadata.name, body)];
     if (!name) return [200, this.#list(url)];
     const known = this.things.get(name);
-    if (!known) return notFound;
+    if (!known) return notFound(name);
     if (method === 'GET') return [200, known];
     if (method === 'DELETE') {
       this.remove(name);
@@ -409,13 +409,27 @@ describe('watching', () => {
     await until(() => expect(logged.map(({ state }) => state)).toEqual(['missing', 'watching']));
   });
 
-  test('a kind that goes away takes its objects with it', async () => {
+  test('a kind that the API does not know for a while keeps its objects, and what happened meanwhile is told', async () => {
     api.put('a');
+    api.put('b');
     const { told, client } = await aWatcher();
+    told.length = 0;
     api.fault = ({ url }) => (url.pathname === PATH ? [404, '404 page not found\n'] : undefined);
     api.drop();
-    await until(() => expect(told).toEqual(['added a -→-', 'removed a -→-']));
-    expect(client.unsynced()).toEqual(['Thing']);
+    await until(() => expect(logged.map(({ state }) => state)).toEqual(['missing']));
+    expect(await client.list(ThingKind)).toHaveLength(2);
+    api.remove('a');
+    api.fault = () => undefined;
+    await until(() => expect(told).toEqual(['removed a -→-']));
+  });
+
+  test('a 404 that does not name the object says nothing about it', async () => {
+    api.fault = () => [404, '404 page not found\n'];
+    const client = aClient();
+    const unknown = { code: 'SIDERO_RESOURCE_FAILED', details: { status: 404 } };
+    await expect(client.get(ThingKind, { name: 'a' })).rejects.toMatchObject(unknown);
+    await expect(client.remove(ThingKind, { name: 'a' })).rejects.toMatchObject(unknown);
+    await expect(client.change(ThingKind, { name: 'a' }, () => {})).rejects.toMatchObject(unknown);
   });
 
   test.each([

@@ -5,6 +5,7 @@ import {
   createMetrics,
   createResourceClient,
   EventKind,
+  type Kind,
   type KubeObject,
   type Ref,
   type RunningResourceClient,
@@ -150,6 +151,14 @@ export function describeResourceClient(name: string, start: () => Promise<Runnin
         expect(await client.get(ServerKind, ref)).toBeUndefined();
         await expect(client.change(ServerKind, ref, () => {})).rejects.toMatchObject({ code: 'SIDERO_RESOURCE_MISSING' });
         await client.remove(ServerKind, ref);
+      });
+
+      test('of a kind that the API does not know: nothing is concluded about it', async () => {
+        const kind: Kind<KubeObject> = { apiVersion: 'metal.sidero.dev/v1alpha2', kind: 'Unknown', plural: 'unknowns', namespaced: false };
+        const unknown = { code: 'SIDERO_RESOURCE_FAILED', details: { status: 404 } };
+        await expect(client.get(kind, { name: 'a' })).rejects.toMatchObject(unknown);
+        await expect(client.list(kind)).rejects.toMatchObject(unknown);
+        await expect(client.remove(kind, { name: 'a' })).rejects.toMatchObject(unknown);
       });
 
       test('that the API refuses is an error that says why', async () => {
