@@ -41,6 +41,8 @@ export interface TestSideroOptions {
   readonly bootIpxe?: Parameters<typeof bootIpxe>[0];
   /** Options of the site, `bootAuth` above all. */
   readonly site?: PlaneOptions['site'];
+  /** Environment variables that plugins read their options from. */
+  readonly variables?: PlaneOptions['variables'];
   /** Clock of boot tokens and records. */
   readonly now?: () => Date;
   /** Default: silent. */
@@ -78,6 +80,7 @@ export async function testSidero(options: TestSideroOptions = {}): Promise<TestS
       dataDir,
       log: options.log ?? silentLogger(),
       site: options.site,
+      variables: options.variables,
       now: options.now,
       plugins: (ports) => [
         apiInMemory(),
