@@ -1,5 +1,4 @@
 import { isIPv6 } from 'node:net';
-import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import type { KubeConfig } from '@kubernetes/client-node';
 import { builtinPlugins } from './builtin/index.ts';
@@ -9,7 +8,7 @@ import { failure } from './errors.ts';
 import { createKernel, type Kernel } from './kernel.ts';
 import type { Logger } from './log.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
-import { leaseIsLive, runAsLeader } from './reconcile/leader.ts';
+import { leaderIdentity, leaseIsLive, runAsLeader } from './reconcile/leader.ts';
 import { runControllers } from './reconcile/run-controllers.ts';
 import type { ResourceClient } from './resources/client.ts';
 import { EnvironmentKind, type KubeObject, ServerBindingKind, ServerClassKind, ServerKind } from './resources/kinds.ts';
@@ -109,24 +108,25 @@ export async function startSidero(options: StartOptions): Promise<RunningSidero>
   const { kernel, resources, metrics, cluster } = assemble(options);
   const stop = new AbortController();
   const { signal } = stop;
+  let parts: Serving | undefined;
+  const close = async (done: Promise<unknown>): Promise<void> => {
+    stop.abort();
+    await Promise.allSettled([parts?.port.close(), within(1800, done)]);
+    await resources.close();
+  };
   try {
     const api = await connectCluster(kernel, { kubeconfig: options.kubeconfig, variables, signal });
     cluster.resolve(api.kubeConfig);
     await refuseBesideOriginal(api, resources, config.options.namespace);
     keepCaches(resources, signal);
     resources.start(signal);
-    const parts = await serve({ options, kernel, resources, metrics, signal });
+    parts = await serve({ options, kernel, resources, metrics, signal });
     const leading = lead({ kernel, resources, metrics, log, signal, options: config.options, isOnly: api.isOwn || !config.options.leaderElection });
     const done = Promise.all([parts.services.done, leading]).then(() => undefined);
     done.catch(() => stop.abort());
     const patience = setTimeout(() => log.warn({ kinds: resources.unsynced() }, 'waiting for the API to list kinds; are the CRDs installed?'), 3000);
     await Promise.all([parts.services.ready, resources.synced(signal)]).finally(() => clearTimeout(patience));
     log.info({ port: parts.port.port, endpoint: kernel.site.authority, plugins: config.plugins.map(({ name }) => name) }, 'sidero serves');
-    const close = async (): Promise<void> => {
-      stop.abort();
-      await Promise.allSettled([parts.port.close(), within(1800, done)]);
-      await resources.close();
-    };
     return {
       kernel,
       resources,
@@ -135,10 +135,10 @@ export async function startSidero(options: StartOptions): Promise<RunningSidero>
       healthPort: parts.healthPort,
       diagnosticsPort: parts.diagnosticsPort,
       done,
-      close,
+      close: () => close(done),
     };
   } catch (thrown) {
-    stop.abort();
+    await close(Promise.resolve());
     throw thrown;
   }
 }
@@ -173,10 +173,6 @@ async function serve(given: {
   const { options, kernel, resources, metrics, signal } = given;
   const { config, log } = options;
   const { healthAddress, diagnosticsAddress, insecureDiagnostics, apiPort, httpPort = apiPort } = config.options;
-  const port = await openPort(
-    { port: httpPort, ...(options.host === undefined ? {} : { host: options.host }) },
-    { http: createHttp({ routes: kernel.routes, log: log.child({ room: 'http' }), metrics }), grpc: createGrpc(kernel.grpcServices), metrics },
-  );
   const services = runServices(
     kernel.tables.services
       .for('core')
@@ -192,6 +188,11 @@ async function serve(given: {
     diagnosticsAddress === 'off'
       ? undefined
       : await serveDiagnostics({ address: diagnosticsAddress, isOpen: insecureDiagnostics, metrics, resources, signal });
+  // Last: the listeners before it end with the signal, should this one fail.
+  const port = await openPort(
+    { port: httpPort, ...(options.host === undefined ? {} : { host: options.host }) },
+    { http: createHttp({ routes: kernel.routes, log: log.child({ room: 'http' }), metrics }), grpc: createGrpc(kernel.grpcServices), metrics },
+  );
   return { port, services, healthPort, diagnosticsPort };
 }
 
@@ -223,7 +224,7 @@ async function lead({ kernel, resources, metrics, log, signal, options, isOnly }
   };
   if (isOnly) return work(signal);
   const lease = { namespace: options.namespace, name: LEASE_NAME };
-  return runAsLeader({ client: resources, lease, identity: `sidero-ts_${hostname()}_${process.pid}`, log, signal, lead: work });
+  return runAsLeader({ client: resources, lease, identity: leaderIdentity(), log, signal, lead: work });
 }
 
 function within(milliseconds: number, work: Promise<unknown>): Promise<unknown> {
