@@ -4,7 +4,8 @@
  *
  *   npm run build:agent -- [--arch amd64] [--out .sidero/env/agent-amd64]
  *
- * Writes `vmlinuz` and `initramfs.xz` (the name is fixed by the boot script, the content is zstd). Does nothing when nothing changed.
+ * Most of it lies in a squashfs that the initramfs carries and mounts: unpacked, Node alone would not fit into the half of 512 MiB that
+ * an initramfs may take. Writes `vmlinuz` and `initramfs.xz` (the name is fixed by the boot script, the content is zstd). Does nothing when nothing changed.
  */
 import { createHash } from 'node:crypto';
 import { copyFile, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
@@ -16,13 +17,14 @@ import { rolldown } from 'rolldown';
 import { cpio, type Entry } from './cpio.ts';
 import { BuildFailure, dependencyOf, packageFile, run, unpackPackage } from './debian.ts';
 import { kernelOf, moduleEntries } from './drivers.ts';
+import { squashfs } from './squashfs.ts';
 import { type Arch, ARCHITECTURES, findRuntime, type Runtime, runtimeEntries } from './runtime.ts';
 
 const plugin = new URL('..', import.meta.url).pathname;
 const cache = process.env['SIDERO_TEST_CACHE'] ?? join(homedir(), '.cache/sidero-test');
 const SIZE_LIMIT_BYTES = 100 * 1024 * 1024;
-/** Nearly the size of the highest levels in a tenth of their time; unpacking takes the same time from any. */
-const ZSTD_LEVEL = 12;
+/** Most of the image is compressed already. */
+const ZSTD_LEVEL = 3;
 
 /** Builds into `out` unless its key says that it holds this build already; returns whether it built. */
 async function build(arch: Arch, out: string): Promise<boolean> {
@@ -36,7 +38,8 @@ async function build(arch: Arch, out: string): Promise<boolean> {
   if (known === key) return false;
   const kernel = await kernelOf((await unpackPackage(kernelName, cache)).folder);
   const busybox = join((await unpackPackage('busybox-static', cache)).folder, 'bin/busybox');
-  const entries = await imageEntries({ runtime, program, kernel, busybox });
+  const parts = { runtime, program, kernel, busybox };
+  const entries = await initramfsEntries(parts, await squashfs(await systemEntries(parts), cache));
   const image = await promisify(zstdCompress)(cpio(entries), { params: { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL } });
   if (image.length > SIZE_LIMIT_BYTES)
     throw new BuildFailure(`the image has ${image.length} bytes, more than ${SIZE_LIMIT_BYTES}. Next: look at what image/drivers.ts takes in.`);
@@ -76,19 +79,31 @@ async function bundle(): Promise<string> {
 
 type Parts = { readonly runtime: Runtime; readonly program: string; readonly kernel: Awaited<ReturnType<typeof kernelOf>>; readonly busybox: string };
 
-async function imageEntries({ runtime, program, kernel, busybox }: Parts): Promise<ReadonlyMap<string, Entry>> {
+/** What the machine works with, in the compressed file system. */
+async function systemEntries({ runtime, program, kernel, busybox }: Parts): Promise<ReadonlyMap<string, Entry>> {
+  const entries = new Map<string, Entry>([['agent.cjs', { kind: 'file', mode: 0o644, data: Buffer.from(program) }]]);
+  for (const [path, entry] of await runtimeEntries(runtime)) entries.set(path, entry);
+  for (const [path, entry] of await moduleEntries(kernel, busybox)) entries.set(path, entry);
+  return entries;
+}
+
+/** What the kernel unpacks into memory: as little as it takes to mount the rest. */
+async function initramfsEntries(parts: Parts, system: Uint8Array): Promise<ReadonlyMap<string, Entry>> {
+  const { kernel, busybox } = parts;
   const file = async (path: string, mode: number): Promise<Entry> => ({ kind: 'file', mode, data: await readFile(path) });
+  const link = (target: string): Entry => ({ kind: 'link', target });
   const applets = (await run(busybox, ['--list-full'], { hint: '' })).split('\n').filter((path) => /^(usr\/)?s?bin\//.test(path));
-  const entries = new Map<string, Entry>(applets.map((path) => [path, { kind: 'link', target: '/bin/busybox' }]));
-  for (const folder of ['dev', 'proc', 'sys', 'run', 'tmp', 'root', 'etc']) entries.set(folder, { kind: 'directory' });
+  const entries = new Map<string, Entry>(applets.map((path) => [path, link('/bin/busybox')]));
+  for (const folder of ['dev', 'proc', 'sys', 'run', 'tmp', 'root', 'etc', 'system']) entries.set(folder, { kind: 'directory' });
+  for (const path of ['lib', 'lib64', 'bin/node']) entries.set(path, link(`/system/${path}`));
   entries.set('dev/console', { kind: 'device', mode: 0o600, major: 5, minor: 1 });
   entries.set('dev/null', { kind: 'device', mode: 0o666, major: 1, minor: 3 });
   entries.set('bin/busybox', await file(busybox, 0o755));
   entries.set('init', await file(new URL('init', import.meta.url).pathname, 0o755));
   entries.set('etc/udhcpc.script', await file(join(plugin, 'machine/udhcpc.script'), 0o755));
-  entries.set('agent.cjs', { kind: 'file', mode: 0o644, data: Buffer.from(program) });
-  for (const [path, entry] of await runtimeEntries(runtime)) entries.set(path, entry);
-  for (const [path, entry] of await moduleEntries(kernel, busybox)) entries.set(path, entry);
+  entries.set('boot/loop.ko', await file(join(kernel.modules, 'kernel/drivers/block/loop.ko'), 0o644));
+  entries.set('boot/squashfs.ko', await file(join(kernel.modules, 'kernel/fs/squashfs/squashfs.ko'), 0o644));
+  entries.set('boot/system.squashfs', { kind: 'file', mode: 0o644, data: system });
   return entries;
 }
 

@@ -11,9 +11,13 @@ export class BuildFailure extends Error {
 }
 
 /** Runs a program; `hint` tells what to do when it is missing or fails. */
-export async function run(command: string, args: readonly string[], given: { hint: string; cwd?: string }): Promise<string> {
+export async function run(
+  command: string,
+  args: readonly string[],
+  given: { hint: string; cwd?: string; env?: Readonly<Record<string, string>> },
+): Promise<string> {
   try {
-    const { stdout } = await execute(command, args, { cwd: given.cwd, maxBuffer: 64 * 1024 * 1024 });
+    const { stdout } = await execute(command, args, { cwd: given.cwd, env: { ...process.env, ...given.env }, maxBuffer: 64 * 1024 * 1024 });
     return stdout;
   } catch (cause) {
     const { code, stderr } = cause as { code?: unknown; stderr?: string };
@@ -51,17 +55,21 @@ export async function packageFile(name: string): Promise<string> {
 export async function unpackPackage(name: string, cache: string): Promise<Unpacked> {
   const file = await packageFile(name);
   const folder = join(cache, 'debian', file.replace(/\.deb$/, ''));
-  const known = await access(folder).then(
-    () => true,
-    () => false,
-  );
-  if (known) return { file, folder };
+  const isThere = () =>
+    access(folder).then(
+      () => true,
+      () => false,
+    );
+  if (await isThere()) return { file, folder };
   const work = `${folder}.${process.pid}`;
   await mkdir(work, { recursive: true });
   try {
     await run('apt-get', ['download', name], { hint: APT_HINT, cwd: work });
     await run('dpkg-deb', ['-x', join(work, file), join(work, 'root')], { hint: 'install the package dpkg.' });
-    await rename(join(work, 'root'), folder);
+    await rename(join(work, 'root'), folder).catch(async (thrown: unknown) => {
+      // Another build was first.
+      if (!(await isThere())) throw thrown;
+    });
   } finally {
     await rm(work, { recursive: true, force: true });
   }
