@@ -36,16 +36,19 @@ export async function errorCodes(): Promise<readonly ErrorCode[]> {
 // Stands for any detail: reads as its name, and takes part in whatever a text is made with.
 function open(name: string): unknown {
   const text = `‹${name}›`;
-  const itself: unknown = new Proxy({}, {
-    get(_, property) {
-      if (property === Symbol.toPrimitive || property === 'toString' || property === 'join') return () => text;
-      if (property === Symbol.iterator) return () => [itself][Symbol.iterator]();
-      if (property === 'map' || property === 'flatMap') return (transform: (item: unknown) => unknown) => [transform(itself)];
-      if (property in Array.prototype || property in Number.prototype || property in String.prototype)
-        return property === 'length' ? 1 : () => itself;
-      return open(String(property));
+  const itself: unknown = new Proxy(
+    {},
+    {
+      get(_, property) {
+        if (property === Symbol.toPrimitive || property === 'toString' || property === 'join') return () => text;
+        if (property === Symbol.iterator) return () => [itself][Symbol.iterator]();
+        if (property === 'map' || property === 'flatMap') return (transform: (item: unknown) => unknown) => [transform(itself)];
+        if (property in Array.prototype || property in Number.prototype || property in String.prototype)
+          return property === 'length' ? 1 : () => itself;
+        return open(String(property));
+      },
     },
-  });
+  );
   return itself;
 }
 

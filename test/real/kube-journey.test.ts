@@ -39,9 +39,9 @@ describe.skipIf(!isPossible)('on a real kube-apiserver', () => {
     const [http = 0, tftp = 0, webhook = 0] = await freePorts(3);
     ports = { http, tftp };
     variables['SIDERO_WEBHOOK_PORT'] = String(webhook);
-    const { ipxeDir } = await writeStandIns(join(folder, 'data'));
+    await writeStandIns(join(folder, 'data'));
     const plugins = [
-      { from: join(ROOT, 'plugins/boot-ipxe/src/index.ts'), options: { tftpPort: tftp, tftpAddress: '127.0.0.1', ipxeDir } },
+      { from: join(ROOT, 'plugins/boot-ipxe/src/index.ts'), options: { tftpPort: tftp, tftpAddress: '127.0.0.1' } },
       { from: join(ROOT, 'plugins/agent/src/index.ts'), options: { autoAccept: true } },
     ];
     config = join(folder, 'sidero.config.json');
