@@ -19,7 +19,11 @@ const hasCondition = !isCheckout || process.execArgv.includes('--conditions=sour
 if (isNewEnough && hasCondition) {
   await import(target);
 } else {
-  const child = spawn(isNewEnough ? process.execPath : bundledNode(), [...(isCheckout ? ['--conditions=source'] : []), target, ...process.argv.slice(2)], { stdio: 'inherit' });
+  const child = spawn(
+    isNewEnough ? process.execPath : bundledNode(),
+    [...(isCheckout ? ['--conditions=source'] : []), target, ...process.argv.slice(2)],
+    { stdio: 'inherit' },
+  );
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('error', (error) => {
     console.error(`sidero: ${error.message}`);
@@ -37,7 +41,9 @@ function bundledNode() {
   try {
     return join(dirname(createRequire(import.meta.url).resolve(`${name}/package.json`)), 'bin/node');
   } catch {
-    console.error(`sidero needs Node 24.12 or newer; this is ${process.versions.node}, and no bundled Node for ${process.platform}-${process.arch} is installed.\n  Next: install Node 24, or run npm ci without --omit=optional.`);
+    console.error(
+      `sidero needs Node 24.12 or newer; this is ${process.versions.node}, and no bundled Node for ${process.platform}-${process.arch} is installed.\n  Next: install Node 24, or run npm ci without --omit=optional.`,
+    );
     process.exit(1);
   }
 }

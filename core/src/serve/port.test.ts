@@ -25,7 +25,9 @@ afterEach(() => port.close());
 async function open({ headersTimeoutMs, ...options }: { sniffTimeoutMs?: number; maxConnections?: number; headersTimeoutMs?: number } = {}) {
   const metrics = createMetrics();
   const log = createLogger({ level: 'silent' });
-  const routes = [{ plugin: 'test', route: { method: 'GET', path: '/hello', handler: (context) => void (context.body = 'hi') } } as const];
+  const routes = [
+    { plugin: 'test', route: { method: 'GET', path: '/hello', handler: (context: { body: unknown }) => void (context.body = 'hi') } } as const,
+  ];
   const grpc = createGrpc([
     {
       plugin: 'test',

@@ -4,7 +4,16 @@ import { aSidero } from './sidero.fixture.ts';
 import { fetchOverTftp } from './tftp/client.ts';
 import { tftpService } from './tftp-service.ts';
 
-const options = { address: '127.0.0.1', port: 0, maxBlockSize: 1468, maxWindowSize: 64, timeoutMs: 1000, retries: 6, maxTransfers: 10, maxTransfersPerAddress: 10 };
+const options = {
+  address: '127.0.0.1',
+  port: 0,
+  maxBlockSize: 1468,
+  maxWindowSize: 64,
+  timeoutMs: 1000,
+  retries: 6,
+  maxTransfers: 10,
+  maxTransfersPerAddress: 10,
+};
 let events: ServerEvent[];
 let sidero: ReturnType<typeof aSidero>;
 let stop: AbortController;
