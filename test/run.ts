@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { check } from './check.ts';
 import { runCommand } from './command.ts';
-import { agentImage, debianPackages, kubernetes, type Part } from './real/parts/parts.ts';
+import { agentImage, kubernetes, machines, type Part } from './real/parts/parts.ts';
 
 const HELP = `npm test [-- [--only check|units|real]... [--no-install] [FILTER...]]
 
@@ -106,8 +106,8 @@ async function stage(title: string, run: () => Promise<Tally>): Promise<Tally> {
 /** Starts getting the real parts, slow ones in the background of the other stages. */
 function startParts(wish: Wish, signal: AbortSignal): Promise<readonly Part[]> {
   const means = { mayInstall: wish.mayInstall, signal, say: (line: string) => say(`-- ${line}`) };
-  const machines = debianPackages(means).then(async (packages) => [packages, await agentImage(means)]);
-  return Promise.all([kubernetes(means), machines]).then((parts) => parts.flat());
+  const machinesThenImage = machines(means).then(async (part) => [part, await agentImage(means)]);
+  return Promise.all([kubernetes(means), machinesThenImage]).then((parts) => parts.flat());
 }
 
 async function runStages(wish: Wish, signal: AbortSignal): Promise<{ tallies: readonly Tally[]; parts: readonly Part[] }> {
@@ -136,7 +136,7 @@ for (const tally of tallies) for (const key of ['passed', 'failed', 'skipped'] a
 const missing = parts.filter((part) => part.missing !== undefined);
 say('');
 if (stop.signal.aborted) say('stopped before the end');
-for (const part of missing) say(`skipped: tests with ${part.name}: ${part.missing}`);
+for (const part of missing) say(`skipped: tests with ${part.name}:\n    ${part.missing}`);
 const isSkipFatal = process.env['CI'] === 'true' && (sum.skipped > 0 || missing.length > 0);
 if (isSkipFatal) say('CI=true: what is skipped counts as failed');
 say(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`);

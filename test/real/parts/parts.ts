@@ -17,41 +17,57 @@ export interface Means {
   readonly say: (line: string) => void;
 }
 
-/** Debian packages, each with a file it brings, for the real parts that are not built from source. */
-const PACKAGES: Readonly<Record<string, string>> = {
-  curl: '/usr/bin/curl',
-  'dnsmasq-base': '/usr/sbin/dnsmasq',
-  iproute2: '/sbin/ip',
-  ipxe: '/usr/lib/ipxe/undionly.kpxe',
-  'ipxe-qemu': '/usr/lib/ipxe/qemu/efi-virtio.rom',
-  ovmf: '/usr/share/OVMF/OVMF_CODE_4M.fd',
-  'qemu-system-x86': '/usr/bin/qemu-system-x86_64',
-  'tftp-hpa': '/usr/bin/tftp',
-};
-
-const ROOT = join(import.meta.dirname, '../../..');
-const KUBERNETES = ['etcd', 'kube-apiserver', 'kubectl', 'elector'].map((program) => join(testCache(), `kubernetes-${KUBERNETES_VERSION}`, program));
-
-/** Installs the Debian packages that lack, when it may and can. */
-export async function debianPackages({ mayInstall, signal, say }: Means): Promise<Part> {
-  const name = 'QEMU, firmware, TFTP and HTTP clients';
-  const lacking = lackingPackages();
-  if (lacking.length === 0) return { name, missing: undefined };
-  const install = `apt-get update && apt-get install -y --no-install-recommends ${lacking.join(' ')}`;
-  const obstacle = !mayInstall
-    ? '--no-install was given'
-    : !hasProgram('apt-get')
-      ? 'this is not Debian'
-      : process.getuid?.() !== 0
-        ? 'we are not root'
-        : undefined;
-  if (obstacle) return { name, missing: `${lacking.join(', ')} not installed, and ${obstacle}; as root on Debian: ${install}` };
-  say(`installing Debian packages, as root: ${install}`);
-  const outcome = await runCommand(['sh', '-c', install], { signal, env: { DEBIAN_FRONTEND: 'noninteractive' } });
-  return { name, missing: outcome.code === 0 ? undefined : `${install}: ${lastLines(outcome)}` };
+/** What the harness says of this host; see `qemuSupport` in @sidero/testing/qemu. */
+interface Lack {
+  readonly what: string;
+  readonly remedy: string;
+  readonly package?: string;
 }
 
-/** Builds etcd, kube-apiserver and kubectl from the Go module proxy, when they are not in the cache. */
+const ROOT = join(import.meta.dirname, '../../..');
+
+/** Debian packages, each with a file it brings, for the clients that our servers are tried with. */
+const CLIENTS: Readonly<Record<string, string>> = {
+  'busybox-static': '/bin/busybox',
+  curl: '/usr/bin/curl',
+  ipxe: '/usr/lib/ipxe/undionly.kpxe',
+  'tftp-hpa': '/usr/bin/tftp',
+};
+const KUBERNETES = ['etcd', 'kube-apiserver', 'kubectl', 'elector'].map((program) => join(testCache(), `kubernetes-${KUBERNETES_VERSION}`, program));
+
+/** QEMU machines, and clients of others: installs the Debian packages that lack, when it may and can. */
+export async function machines(means: Means): Promise<Part> {
+  const name = 'QEMU machines, TFTP and HTTP clients';
+  const before = await lacks(means.signal);
+  const packages = [...new Set(before.flatMap((lack) => lack.package ?? []))];
+  const failed = packages.length > 0 ? await install(packages, means) : undefined;
+  const after = packages.length > 0 ? await lacks(means.signal) : before;
+  const missing = [...after.map(({ what, remedy }) => `${what} is missing: ${remedy}`), ...(failed ? [failed] : [])];
+  return { name, missing: missing.length > 0 ? missing.join('\n    ') : undefined };
+}
+
+/** Everything the machines and clients need and this host has not. */
+async function lacks(signal: AbortSignal): Promise<readonly Lack[]> {
+  const clients = Object.entries(CLIENTS).filter(([, file]) => !existsSync(file));
+  const own = clients.map(([name, file]) => ({ what: file, package: name, remedy: `apt-get install --no-install-recommends ${name}` }));
+  const question = `import { qemuSupport } from '@sidero/testing/qemu'; process.stdout.write(JSON.stringify(qemuSupport()));`;
+  const answer = await runCommand([process.execPath, '--conditions=source', '--input-type=module', '--eval', question], { signal });
+  if (answer.code !== 0) return [...own, { what: 'an answer of qemuSupport()', remedy: lastLines(answer) }];
+  return [...own, ...(JSON.parse(answer.output.trim().split('\n').at(-1)!) as Lack[])];
+}
+
+/** Gives the reason when it did not work. */
+async function install(packages: readonly string[], { mayInstall, signal, say }: Means): Promise<string | undefined> {
+  if (!mayInstall) return 'nothing was installed: --no-install was given';
+  if (!hasProgram('apt-get')) return 'nothing was installed: this is not Debian';
+  if (process.getuid?.() !== 0) return 'nothing was installed: only root may';
+  const command = `apt-get update && apt-get install -y --no-install-recommends ${packages.join(' ')}`;
+  say(`installing Debian packages, as root: ${command}`);
+  const outcome = await runCommand(['sh', '-c', command], { signal, env: { DEBIAN_FRONTEND: 'noninteractive' } });
+  return outcome.code === 0 ? undefined : `${command}: ${lastLines(outcome)}`;
+}
+
+/** Builds etcd, kube-apiserver, kubectl and a client-go program from the Go module proxy, when they are not in the cache. */
 export async function kubernetes({ mayInstall, signal, say }: Means): Promise<Part> {
   const name = 'kube-apiserver, etcd, kubectl';
   if (KUBERNETES.every((file) => existsSync(file))) return { name, missing: undefined };
@@ -65,9 +81,8 @@ export async function kubernetes({ mayInstall, signal, say }: Means): Promise<Pa
 
 /** Builds the agent's kernel and initramfs, which the real machines boot, from packages that Debian's archive has now. */
 export async function agentImage({ mayInstall, signal, say }: Means): Promise<Part> {
-  const name = 'agent image';
-  const obstacle = !hasProgram('apt-get') ? 'its kernel comes from Debian, and this is not Debian' : undefined;
-  if (obstacle) return { name, missing: obstacle };
+  const name = 'the agent image';
+  if (!hasProgram('apt-get')) return { name, missing: 'its kernel comes from Debian, and this is not Debian' };
   const build = [process.execPath, join(ROOT, 'plugins/agent/image/build.ts')] as const;
   let outcome = await runCommand(build, { signal });
   if (outcome.code !== 0 && mayInstall && process.getuid?.() === 0) {
@@ -76,10 +91,6 @@ export async function agentImage({ mayInstall, signal, say }: Means): Promise<Pa
     outcome = await runCommand(build, { signal });
   }
   return { name, missing: outcome.code === 0 ? undefined : `npm run build:agent: ${lastLines(outcome)}` };
-}
-
-function lackingPackages(): readonly string[] {
-  return Object.entries(PACKAGES).flatMap(([name, file]) => (existsSync(file) ? [] : [name]));
 }
 
 function hasProgram(program: string): boolean {
@@ -94,5 +105,5 @@ function hasProgram(program: string): boolean {
 }
 
 function lastLines({ output, code }: Outcome): string {
-  return output.trim().split('\n').slice(-5).join('\n') || `exit code ${code}`;
+  return output.trim().split('\n').slice(-3).join('\n    ') || `exit code ${code}`;
 }
