@@ -33,7 +33,7 @@ async function main(): Promise<void> {
 
 async function writeReadme(report: string): Promise<void> {
   const changed = withTable(await readFile(README, 'utf8'), report);
-  if (changed === undefined) throw new Error(`${README} has no <!-- bench:begin --> and <!-- bench:end -->`);
+  if (changed === undefined) throw new Error(`${README} has no <!-- bench:start --> and <!-- bench:end -->`);
   await writeFile(README, changed);
 }
 

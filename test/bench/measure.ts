@@ -24,12 +24,12 @@ const peerShown = (m: Measurement) => (m.peer ? `${shown(m, m.peer.value)} ${m.u
 
 const ratioShown = (m: Measurement) => (m.peer ? (m.ours / m.peer.value).toFixed(2) : '');
 
-const MARKERS = { begin: '<!-- bench:begin -->', end: '<!-- bench:end -->' };
+const MARKERS = { start: '<!-- bench:start -->', end: '<!-- bench:end -->' };
 
 /** `text` with what stands between the markers replaced; undefined when it has none. */
 export function withTable(text: string, replacement: string): string | undefined {
-  const begin = text.indexOf(MARKERS.begin);
+  const begin = text.indexOf(MARKERS.start);
   const end = text.indexOf(MARKERS.end);
   if (begin < 0 || end < begin) return undefined;
-  return `${text.slice(0, begin + MARKERS.begin.length)}\n${replacement}\n${text.slice(end)}`;
+  return `${text.slice(0, begin + MARKERS.start.length)}\n${replacement}\n${text.slice(end)}`;
 }

@@ -4,9 +4,11 @@ import { bootIpxe } from '@sidero/plugin-boot-ipxe';
 import { freePorts } from '@sidero/testing';
 import { describeDiskBoot, describePlugin, describeService, registrations } from '@sidero/testing/suites';
 
-describePlugin('agent', { plugin: agent, options: {} });
-describePlugin('apiserver', { plugin: apiserver, options: {} });
-describePlugin('boot-ipxe', { plugin: bootIpxe, options: {} });
+const readmeOf = (folder: string) => new URL(`../../plugins/${folder}/README.md`, import.meta.url);
+
+describePlugin('agent', { plugin: agent, options: {}, readme: readmeOf('agent') });
+describePlugin('apiserver', { plugin: apiserver, options: {}, readme: readmeOf('apiserver') });
+describePlugin('boot-ipxe', { plugin: bootIpxe, options: {}, readme: readmeOf('boot-ipxe') });
 
 for (const diskBoot of registrations(bootIpxe()).diskBoots) describeDiskBoot(diskBoot.name, diskBoot);
 
