@@ -1,7 +1,7 @@
 import { failure } from './errors.ts';
 import { createHooks, type LifecycleHooks } from './hooks.ts';
 import { createLifecycle, type Lifecycle } from './lifecycle/index.ts';
-import { localCopy } from './lifecycle/local-copy.ts';
+import { createAgentCopy, localCopy } from './lifecycle/local-copy.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { Plugin } from './plugin.ts';
@@ -72,6 +72,7 @@ export function createKernel(options: KernelOptions): Kernel {
     site,
     log,
     metrics,
+    agentCopy: createAgentCopy(site.dataDir),
     localCopy: (environment) => localCopy(site.dataDir, environment),
     now: options.now ?? (() => new Date()),
   });

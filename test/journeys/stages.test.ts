@@ -238,6 +238,26 @@ test('a kernel argument that a plugin gives a second line is refused', async () 
   expect(await lifecycle.boot(request())).toMatchObject({ target: 'wait', status: 500, reason: expect.stringContaining('control character') });
 });
 
+test('a machine is told to wait, and why, when the image of its agent is missing', async () => {
+  const { lifecycle } = await start();
+  expect(await lifecycle.boot({ ...request(), arch: 'arm64' })).toEqual({
+    target: 'wait',
+    status: 503,
+    reason: expect.stringContaining('agent-arm64; "npm run build:agent" makes them'),
+  });
+});
+
+test('a way to boot from disk that a plugin brings can be named on a Server, an unknown one cannot', async () => {
+  const shell = plugin('shell', ({ diskBoots }) => diskBoots.add({ name: 'efi-shell', answer: () => ({ status: 200, body: '#!ipxe\nshell\n' }) }));
+  const { resources } = await start({ objects: [dirty()], plugins: [shell] });
+  const set = (method: string) =>
+    resources.change(ServerKind, { name: UUID }, (draft) => {
+      draft.spec = { ...draft.spec!, bootFromDiskMethod: method };
+    });
+  expect((await set('efi-shell')).spec?.bootFromDiskMethod).toBe('efi-shell');
+  await expect(set('floppy')).rejects.toThrow('"efi-shell"');
+});
+
 test('two claims never get one server: the API decides', async () => {
   const server = aServer({ spec: { accepted: true }, status: { isClean: true, inUse: false } });
   const { lifecycle } = await start({ objects: [server] });

@@ -6,6 +6,7 @@ export const customResources = definePlugin({
   name: 'custom-resources',
   options: z.strictObject({}),
   setup(sidero) {
-    for (const resource of coreCustomResources()) sidero.customResources.add(resource);
+    const diskBoots = () => sidero.diskBoots.list().map(({ name }) => name);
+    for (const resource of coreCustomResources(diskBoots)) sidero.customResources.add(resource);
   },
 });

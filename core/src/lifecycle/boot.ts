@@ -1,7 +1,7 @@
 import { messageOf } from '../errors.ts';
 import type { BootFacts, BootPlan, BootRequest } from '../hooks.ts';
 import { EnvironmentKind, ServerBindingKind, ServerClassKind, ServerKind } from '../resources/kinds.ts';
-import { checked, chooseTarget, neededServerClass, planAgent, planEnvironment } from './boot-choice.ts';
+import { agentEnvironment, checked, chooseTarget, neededServerClass, planAgent, planEnvironment } from './boot-choice.ts';
 import { createTokenDesk } from './boot-token.ts';
 import type { StageContext } from './context.ts';
 
@@ -32,7 +32,10 @@ export function createBootStage(context: StageContext): (request: BootRequest) =
 
   async function planOf(stage: StageContext, facts: BootFacts, request: BootRequest): Promise<BootPlan> {
     const target = chooseTarget(facts, site);
-    if (target.target === 'agent') return planAgent({ ...request, reason: target.reason }, site);
+    if (target.target === 'agent') {
+      const copy = await stage.agentCopy(agentEnvironment(request.arch));
+      return copy.ready ? planAgent({ ...request, reason: target.reason }, site) : { target: 'wait', status: 503, reason: copy.reason };
+    }
     if (target.target !== 'environment') return target;
     const environment = await stage.resources.get(EnvironmentKind, { name: target.name });
     return planEnvironment(target, environment, environment ? await stage.localCopy(environment) : { ready: true });

@@ -14,6 +14,8 @@ export interface StageContext {
   readonly site: Site;
   /** Whether the files of an Environment are whole on this replica. */
   readonly localCopy: (environment: Environment) => LocalCopy | Promise<LocalCopy>;
+  /** Whether the agent's files are on this replica. */
+  readonly agentCopy: (environment: string) => Promise<LocalCopy>;
   /** The key lies in the API, so it is there only once the cluster is connected. */
   readonly mint: () => Promise<TokenMint>;
   readonly stream: (event: ServerEvent) => void;

@@ -77,3 +77,17 @@ export async function localCopy(dataDir: string, environment: Environment): Prom
   }
   return { ready: true };
 }
+
+/** Tells whether the agent's files are on this replica; `environment` is `agent-amd64` or `agent-arm64`. Files that were there once are not looked for again. */
+export function createAgentCopy(dataDir: string): (environment: string) => Promise<LocalCopy> {
+  const found = new Set<string>();
+  return async (environment) => {
+    if (found.has(environment)) return { ready: true };
+    const folder = environmentFolder(dataDir, environment);
+    const sizes = await Promise.all(['vmlinuz', 'initramfs.xz'].map((file) => stat(join(folder, file)).catch(() => undefined)));
+    if (!sizes.every((file) => file?.isFile()))
+      return { ready: false, reason: `the agent's files are not in ${folder}; "npm run build:agent" makes them` };
+    found.add(environment);
+    return { ready: true };
+  };
+}

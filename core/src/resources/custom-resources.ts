@@ -8,14 +8,14 @@ import { validateServer } from './validate.ts';
 // From src/ and from dist/ alike.
 const MANIFESTS = new URL('../../manifests/crds/', import.meta.url);
 
-/** The kinds that core owns: Server, ServerClass, Environment, ServerBinding. */
-export function coreCustomResources(): CustomResource[] {
+/** The kinds that core owns: Server, ServerClass, Environment, ServerBinding. `diskBoots` tells which methods there are, asked at each write of a Server. */
+export function coreCustomResources(diskBoots: () => readonly string[] = () => []): CustomResource[] {
   const server = readDefinition('servers');
   const serverClass = readDefinition('serverclasses');
   const environment = readDefinition('environments');
   const serverBinding = readDefinition('serverbindings');
   return [
-    { name: server.metadata.name, definition: server, convert: conversionOf(server, { v1alpha1: serverV1alpha1 }), validate: validateServer },
+    { name: server.metadata.name, definition: server, convert: conversionOf(server, { v1alpha1: serverV1alpha1 }), validate: (request) => validateServer(request, diskBoots()) },
     { name: serverClass.metadata.name, definition: serverClass, convert: conversionOf(serverClass, { v1alpha1: serverClassV1alpha1 }) },
     { name: environment.metadata.name, definition: environment, convert: conversionOf(environment, { v1alpha1: environmentV1alpha1 }) },
     { name: serverBinding.metadata.name, definition: serverBinding, convert: conversionOf(serverBinding, {}) },

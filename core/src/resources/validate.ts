@@ -5,12 +5,15 @@ const DISK_BOOT_METHODS = ['', 'ipxe-exit', 'http-404', 'ipxe-sanboot'];
 const PXE_MODES = ['', 'bios', 'uefi'];
 const PATCH_OPERATIONS = ['add', 'copy', 'move', 'remove', 'replace', 'test'];
 
-/** The rules for a Server in either version; a removal is always allowed. All violations are told, in this order. */
-export function validateServer({ operation, object }: AdmissionRequest): Admission {
+/**
+ * The rules for a Server in either version; a removal is always allowed. All violations are told, in this order.
+ * `diskBoots` are the methods that plugins brought beside the original's.
+ */
+export function validateServer({ operation, object }: AdmissionRequest, diskBoots: readonly string[] = []): Admission {
   const spec = (object as Server | undefined)?.spec;
   if (operation === 'DELETE' || !spec) return { allowed: true };
   const errors = [
-    ...oneOf('spec.bootFromDiskMethod', spec.bootFromDiskMethod ?? '', DISK_BOOT_METHODS),
+    ...oneOf('spec.bootFromDiskMethod', spec.bootFromDiskMethod ?? '', [...new Set([...DISK_BOOT_METHODS, ...diskBoots])]),
     ...oneOf('spec.pxeMode', spec.pxeMode ?? '', PXE_MODES),
     ...(spec.configPatches ?? []).flatMap(({ op }, index) => oneOf(`spec.configPatches.${index}.op`, op ?? '', PATCH_OPERATIONS)),
   ];
