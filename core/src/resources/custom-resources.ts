@@ -15,7 +15,12 @@ export function coreCustomResources(diskBoots: () => readonly string[] = () => [
   const environment = readDefinition('environments');
   const serverBinding = readDefinition('serverbindings');
   return [
-    { name: server.metadata.name, definition: server, convert: conversionOf(server, { v1alpha1: serverV1alpha1 }), validate: (request) => validateServer(request, diskBoots()) },
+    {
+      name: server.metadata.name,
+      definition: server,
+      convert: conversionOf(server, { v1alpha1: serverV1alpha1 }),
+      validate: (request) => validateServer(request, diskBoots()),
+    },
     { name: serverClass.metadata.name, definition: serverClass, convert: conversionOf(serverClass, { v1alpha1: serverClassV1alpha1 }) },
     { name: environment.metadata.name, definition: environment, convert: conversionOf(environment, { v1alpha1: environmentV1alpha1 }) },
     { name: serverBinding.metadata.name, definition: serverBinding, convert: conversionOf(serverBinding, {}) },
