@@ -32,16 +32,15 @@ export function runCommand([program, ...args]: readonly [string, ...string[]], {
   });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream?.setEncoding('utf8').on('data', (text: string) => (output += text));
-  const endGroup = (how: NodeJS.Signals) => {
-    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null) process.kill(-child.pid, how);
-  };
   let force: NodeJS.Timeout | undefined;
   const stop = () => {
-    endGroup('SIGTERM');
-    force = setTimeout(endGroup, 5000, 'SIGKILL');
+    endGroup(child.pid, 'SIGTERM');
+    force = setTimeout(endGroup, 5000, child.pid, 'SIGKILL');
   };
   const settle = (code: number) => {
     clearTimeout(force);
+    // What it started may outlive it.
+    if (signal.aborted) endGroup(child.pid, 'SIGKILL');
     signal.removeEventListener('abort', stop);
     resolve({ code, output, seconds: (performance.now() - start) / 1000 });
   };
@@ -53,4 +52,13 @@ export function runCommand([program, ...args]: readonly [string, ...string[]], {
   signal.addEventListener('abort', stop);
   if (signal.aborted) stop();
   return promise;
+}
+
+function endGroup(leader: number | undefined, how: NodeJS.Signals): void {
+  if (leader === undefined) return;
+  try {
+    process.kill(-leader, how);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error; // nobody is left in it
+  }
 }
