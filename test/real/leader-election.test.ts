@@ -148,8 +148,8 @@ describe.skipIf(!isPossible)('leader election beside the original’s (client-go
     await until(() => expect(leader.isLeading()).toBe(true));
     const next = makes[second](lease);
     const { leaseTransitions = 0 } = (await client.get(LeaseKind, lease))!.spec!;
-    await leader.kill();
     const died = performance.now();
+    await leader.kill();
     await until(() => expect(next.isLeading()).toBe(true));
     expect(performance.now() - died).toBeGreaterThan(timing.renewDeadlineMs - timing.retryMs);
     expect((await client.get(LeaseKind, lease))!.spec).toMatchObject({ holderIdentity: next.identity, leaseTransitions: leaseTransitions + 1 });
