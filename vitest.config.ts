@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 const conditions = ['source', 'node', 'import', 'default'];
@@ -16,5 +17,7 @@ export default defineConfig({
     ],
     testTimeout: 20_000,
     pool: 'forks',
+    // Much of a journey is waiting: three share two cores well. Vitest's own choice on two cores is one.
+    maxWorkers: Math.max(2, Math.ceil(availableParallelism() * 1.5)),
   },
 });

@@ -79,9 +79,10 @@ export class EnvironmentFetcher implements AsyncDisposable {
     const { dataDir } = this.#options;
     const folders = await readdir(join(dataDir, 'env')).catch(() => []);
     for (const name of folders) {
-      if (names.has(name) || this.#keepers.has(name)) continue;
+      if (names.has(name)) continue;
       const isOurs = await stat(fetchRecordPath(dataDir, name)).catch(() => undefined);
-      if (isOurs) await rm(environmentFolder(dataDir, name), { recursive: true, force: true });
+      // An object of that name may have come meanwhile; one that comes from here on waits for the removal to end.
+      if (isOurs && !this.#keepers.has(name)) this.drop(name);
     }
   }
 

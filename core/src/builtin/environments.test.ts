@@ -153,11 +153,26 @@ describe('the files of an Environment', () => {
   });
 
   test('of objects that went while we were away are removed; other folders are left alone', async () => {
-    aFetcher().keep(anEnvironment());
+    const before = aFetcher();
+    before.keep(anEnvironment());
     await isReady(anEnvironment());
+    await before[Symbol.asyncDispose]();
     await mkdir(join(dataDir, 'env', 'agent-amd64'));
     await aFetcher().clean(new Set(['kept']));
-    expect(await readdir(join(dataDir, 'env'))).toEqual(['agent-amd64']);
+    await vi.waitFor(async () => expect(await readdir(join(dataDir, 'env'))).toEqual(['agent-amd64']));
+  });
+
+  test('are fetched when their object comes while old ones of that name are being removed', async () => {
+    const before = aFetcher();
+    before.keep(anEnvironment());
+    await isReady(anEnvironment());
+    await before[Symbol.asyncDispose]();
+    const fetcher = aFetcher();
+    const cleaned = fetcher.clean(new Set());
+    fetcher.keep(anEnvironment());
+    await cleaned;
+    await isReady(anEnvironment());
+    expect((await readdir(join(dataDir, 'env', 'test'))).toSorted()).toEqual(['.fetched.json', 'initramfs.xz', 'vmlinuz']);
   });
 
   test('come at most as many at once as allowed', async () => {
