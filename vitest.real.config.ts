@@ -10,6 +10,7 @@ export default defineConfig({
     include: ['test/real/**/*.test.ts'],
     testTimeout: 300_000,
     hookTimeout: 180_000,
+    expect: { poll: { timeout: 30_000 } },
     fileParallelism: false,
     pool: 'forks',
   },
