@@ -34,7 +34,7 @@ export interface StartOptions {
   readonly kubeconfig?: string | undefined;
   /** Interface address the API port is bound to. Default: all. */
   readonly host?: string;
-  /** Default: `true` unless NODE_ENV is `production`. */
+  /** See TapPolicy. Default: true when NODE_ENV is `development` or `test`. */
   readonly strict?: boolean;
   /** Clock of boot tokens and records. */
   readonly now?: () => Date;
@@ -80,7 +80,7 @@ export function assemble(options: StartOptions): Assembled {
     plugins: [...builtinPlugins(), ...config.plugins],
     site: siteOf(config.options, variables),
     hookTimeoutMs: config.options.hookTimeoutMs,
-    strict: options.strict ?? process.env['NODE_ENV'] !== 'production',
+    strict: options.strict ?? ['development', 'test'].includes(process.env['NODE_ENV'] ?? ''),
     resources,
     variables,
     log,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { Server, ServerBinding } from '../index.ts';
-import { keepBooks, SERVER_FINALIZER } from './servers.ts';
+import { SERVER_FINALIZER, type Server, type ServerBinding } from '../index.ts';
+import { keepBooks } from './servers.ts';
 
 const now = new Date('2026-11-22T12:00:00Z');
 const aServer = (more: Partial<Server> = {}): Server =>

@@ -1,8 +1,15 @@
 import * as z from 'zod';
-import { definePlugin, isTrue, markTrue, removeCondition, type Server, type ServerBinding, ServerBindingKind, ServerKind } from '../index.ts';
-
-/** The original's finalizer: a Server that is allocated is not deleted under the machine that runs on it. */
-export const SERVER_FINALIZER = 'storage.finalizers.server.k8s.io';
+import {
+  definePlugin,
+  isTrue,
+  markTrue,
+  removeCondition,
+  SERVER_FINALIZER,
+  type Server,
+  type ServerBinding,
+  ServerBindingKind,
+  ServerKind,
+} from '../index.ts';
 
 /** Keeps what a Server says of its allocation in step with its ServerBinding. Touches no machine. */
 export const servers = definePlugin({

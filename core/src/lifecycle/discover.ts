@@ -1,6 +1,6 @@
 import { failure, hasCode } from '../errors.ts';
 import type { HardwareReport, ServerDraft } from '../hooks.ts';
-import { type Server, ServerKind } from '../resources/kinds.ts';
+import { SERVER_FINALIZER, type Server, ServerKind } from '../resources/kinds.ts';
 import { accept } from './accept.ts';
 import type { StageContext } from './context.ts';
 import type { BootPass, Registration } from './index.ts';
@@ -17,7 +17,9 @@ export async function discover(context: StageContext, report: HardwareReport, pa
     context.stream({ type: 'refused', uuid: report.uuid, detail: problem, at: context.now() });
     throw failure('SIDERO_SERVER_UUID_INVALID', { uuid: report.uuid, problem });
   }
-  const known = await context.resources.get(ServerKind, { name: report.uuid }, { live: true });
+  // A Server that the cache does not know is most likely new; the API refuses to create it when it is not.
+  const cached = await context.resources.get(ServerKind, { name: report.uuid });
+  const known = cached && (await context.resources.get(ServerKind, { name: report.uuid }, { live: true }));
   if (known) return refresh(context, { known, report, pass });
   try {
     return await register(context, report, pass);
@@ -37,7 +39,7 @@ async function register(context: StageContext, report: HardwareReport, pass: Boo
   const wanted: Server = {
     apiVersion: ServerKind.apiVersion,
     kind: ServerKind.kind,
-    metadata: { name: report.uuid, labels: { ...draft.labels }, annotations: { ...draft.annotations } },
+    metadata: { name: report.uuid, labels: { ...draft.labels }, annotations: { ...draft.annotations }, finalizers: [SERVER_FINALIZER] },
     spec: structuredClone(draft.spec),
   } as Server;
   const verdict = await accept(context, wanted);
@@ -91,7 +93,7 @@ export async function recordBoot(context: StageContext, given: { server: Server;
   return context.resources.change(ServerKind, { name: given.server.metadata.name }, (draft) => {
     const known = draft.status?.boot;
     const boot = known?.id === pass.bootId ? known : { id: pass.bootId, address, mac, handedAt: seenAt };
-    draft.status = { ...draft.status, boot: { ...boot, seenAt } };
+    draft.status = { inUse: false, isClean: false, ...draft.status, boot: { ...boot, seenAt } };
   });
 }
 

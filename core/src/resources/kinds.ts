@@ -43,6 +43,8 @@ export interface Ref {
 }
 
 export const ServerKind: Kind<Server> = { apiVersion: 'metal.sidero.dev/v1alpha2', kind: 'Server', plural: 'servers', namespaced: false };
+/** The original's finalizer: a Server that is allocated is not deleted under the machine that runs on it. */
+export const SERVER_FINALIZER = 'storage.finalizers.server.k8s.io';
 export const ServerClassKind: Kind<ServerClass> = {
   apiVersion: 'metal.sidero.dev/v1alpha2',
   kind: 'ServerClass',
