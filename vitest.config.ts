@@ -16,6 +16,8 @@ export default defineConfig({
       'test/{architecture,docs,parity,journeys}/**/*.test.ts',
     ],
     testTimeout: 20_000,
+    // A busy host is late, not wrong.
+    expect: { poll: { timeout: 10_000 } },
     pool: 'forks',
     // Much of a journey is waiting: three share two cores well. Vitest's own choice on two cores is one.
     maxWorkers: Math.max(2, Math.ceil(availableParallelism() * 1.5)),
