@@ -54,6 +54,14 @@ test('a machine nobody knows is given a token, registers with it, and its boot i
   expect(server.status?.boot).toMatchObject({ id: pass.bootId, address: '10.0.0.50' });
 });
 
+test('the record of a boot names the MAC address that the machine reported over', async () => {
+  const sidero = await start();
+  const report = reportOf(aServer());
+  report.hardware.network!.interfaces![0]!.addresses = ['10.0.0.50/24'];
+  const { server } = await sidero.lifecycle.discover(report, await bootPass(sidero));
+  expect(server.status?.boot?.mac).toBe(report.hardware.network!.interfaces![0]!.mac);
+});
+
 test('without a token nobody registers', async () => {
   const { lifecycle } = await start();
   await expect(lifecycle.admit({ uuid: UUID, token: undefined, address: '10.0.0.66' })).rejects.toMatchObject({ code: 'SIDERO_BOOT_TOKEN_INVALID' });

@@ -45,7 +45,7 @@ async function register(context: StageContext, report: HardwareReport, pass: Boo
   const verdict = await accept(context, wanted);
   // Frozen by now, when taps are run in strict mode.
   const created = await resources.create(ServerKind, { ...wanted, spec: { ...draft.spec, accepted: verdict.accepted } });
-  const server = await recordBoot(context, { server: created, pass, address: report.address, mac: '' });
+  const server = await recordBoot(context, { server: created, pass, address: report.address, mac: macAt(report) });
   log.info({ server: report.uuid, address: report.address, accepted: verdict.accepted, reason: verdict.reason }, 'server registered');
   await resources.record(server, { type: 'Normal', reason: 'Server Registration', message: 'Server auto-registered via API.', component: COMPONENT });
   stream({ type: 'discovered', uuid: report.uuid, detail: report.hostname, at: now() });
@@ -74,7 +74,7 @@ async function refresh(context: StageContext, given: { known: Server; report: Ha
     draft.spec = { ...draft.spec, accepted: draft.spec?.accepted || verdict.accepted, hardware: structuredClone(report.hardware) };
     draft.spec.hostname ||= report.hostname;
   });
-  const server = await recordBoot(context, { server: changed, pass, address: report.address, mac: '' });
+  const server = await recordBoot(context, { server: changed, pass, address: report.address, mac: macAt(report) });
   if (verdict.accepted && !wasAccepted) stream({ type: 'accepted', uuid: report.uuid, detail: verdict.reason, at: now() });
   return { server, created: false };
 }
@@ -95,6 +95,12 @@ export async function recordBoot(context: StageContext, given: { server: Server;
     const boot = known?.id === pass.bootId ? known : { id: pass.bootId, address, mac, handedAt: seenAt };
     draft.status = { inUse: false, isClean: false, ...draft.status, boot: { ...boot, seenAt } };
   });
+}
+
+// The MAC address of the link that the report came over; empty when none has that address.
+function macAt({ address, hardware }: HardwareReport): string {
+  const link = hardware.network?.interfaces?.find(({ addresses }) => addresses?.some((known) => known.split('/')[0] === address));
+  return link?.mac ?? '';
 }
 
 /** Why a report is not from the machine that a Server was made for: another serial number, or no MAC in common. */
