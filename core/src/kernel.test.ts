@@ -80,10 +80,18 @@ test('a log line of a plugin carries its name', () => {
   expect(JSON.parse(lines[0]!)).toMatchObject({ plugin: 'chatty', msg: 'hello' });
 });
 
-test('secrets are masked in log lines, also one and two levels down', () => {
+test('secrets are masked in log lines, at any depth, in lists and in errors', () => {
   const lines: string[] = [];
   const log = createLogger({ level: 'info', destination: { write: (line: string) => lines.push(line) } as never });
-  log.info({ pass: 'hunter2', bmc: { user: 'hunter2', nested: { token: 'hunter2' } }, 'private-key': 'hunter2' }, 'login');
-  expect(lines[0]).toContain('login');
+  const err = Object.assign(new Error('login failed'), { details: { pass: 'hunter2', endpoint: '10.0.0.7' } });
+  log.info({ pass: 'hunter2', bmc: { user: 'hunter2', nested: [{ token: 'hunter2' }] }, 'private-key': 'hunter2', err }, 'login');
+  expect(lines[0]).toContain('login failed');
+  expect(lines[0]).toContain('10.0.0.7');
   expect(lines[0]).not.toContain('hunter2');
+});
+
+test('what is logged is not changed by masking', () => {
+  const bmc = { pass: 'hunter2' };
+  createLogger({ level: 'info', destination: { write: () => true } as never }).info({ bmc }, 'login');
+  expect(bmc.pass).toBe('hunter2');
 });
