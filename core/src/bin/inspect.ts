@@ -59,7 +59,7 @@ function toText(inspection: Inspection): string {
     void lines.push('', title, ...(rows.length ? rows.map((row) => `  ${row}`) : ['  (none)']));
   section(
     'plugins',
-    inspection.plugins.map(({ name, settings }) => `${name}${optionsOf(settings)}`),
+    inspection.plugins.map(({ name, options, settings }) => `${name}${optionsOf(options, settings)}`),
   );
   section(
     'hooks',
@@ -82,14 +82,20 @@ function toText(inspection: Inspection): string {
       name,
       entries.map((entry) => `${entry.name.padEnd(34)}${entry.plugin}`),
     );
-  section(
-    'settings',
-    Object.entries(inspection.site.settings).map(([key, variable]) => `${key.padEnd(22)}${variable}`),
-  );
+  section('site', [`sidero.config.ts${optionsOf(inspection.site.options, inspection.site.settings)}`]);
   return `${lines.join('\n')}\n`;
 }
 
-function optionsOf(settings: Readonly<Record<string, string>>): string {
-  const rows = Object.entries(settings).map(([key, variable]) => `\n      ${key.padEnd(22)}${variable}`);
+interface OptionSchema {
+  readonly properties?: Readonly<Record<string, { readonly default?: unknown; readonly description?: string }>>;
+}
+
+// One line an option: its name, its default, the variable that sets it, what it is.
+function optionsOf(schema: unknown, settings: Readonly<Record<string, string>>): string {
+  const options = Object.entries((schema as OptionSchema).properties ?? {});
+  const rows = options.map(([name, { default: fallback, description = '' }]) => {
+    const shown = fallback === undefined ? '-' : JSON.stringify(fallback);
+    return `\n      ${name.padEnd(26)} ${shown.padEnd(14)} ${(settings[name] ?? '-').padEnd(50)} ${description}`;
+  });
   return rows.join('');
 }

@@ -5,10 +5,12 @@ import { definePlugin, integer, text, webhookService } from '../index.ts';
 export const webhooks = definePlugin({
   name: 'webhooks',
   options: z.strictObject({
-    /** TCP port of the listener. */
-    port: z.int().min(0).max(65_535).default(9443),
-    /** Folder of `tls.crt` and `tls.key`, as cert-manager's Secret is mounted. */
-    certDir: z.string().min(1).default('/tmp/k8s-webhook-server/serving-certs/'),
+    port: z.int().min(0).max(65_535).default(9443).describe('TCP port of the listener'),
+    certDir: z
+      .string()
+      .min(1)
+      .default('/tmp/k8s-webhook-server/serving-certs/')
+      .describe("folder of tls.crt and tls.key, as cert-manager's Secret is mounted"),
   }),
   settings: { port: integer('SIDERO_WEBHOOK_PORT'), certDir: text('SIDERO_WEBHOOK_CERT_DIR') },
   setup({ customResources, services, log, metrics }, { port, certDir }) {

@@ -1,0 +1,82 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type BootPlan, checkConfig, type Kind, type KubeObject, LeaseKind, ServerKind } from '@sidero/core';
+import { type RunningSidero, startSidero } from '@sidero/core/start';
+import { agent } from '@sidero/plugin-agent';
+import { bootIpxe } from '@sidero/plugin-boot-ipxe';
+import { aServer, silentLogger, testSidero, type TestSidero, writeStandIns } from '@sidero/testing';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+
+const UUID = aServer().metadata.name;
+const NamespaceKind: Kind<KubeObject> = { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces', namespaced: false };
+const request = { uuid: UUID, mac: '52:54:00:00:00:01', arch: 'amd64', address: '10.0.0.50' } as const;
+const tokenOf = (plan: BootPlan) =>
+  'args' in plan ? plan.args.find((arg) => arg.startsWith('sidero.token='))?.slice('sidero.token='.length) : undefined;
+
+let first: TestSidero;
+let dataDir: string;
+const others: RunningSidero[] = [];
+beforeEach(async () => {
+  first = await testSidero({ objects: [aServer({ status: { isClean: false } })] });
+  dataDir = await mkdtemp(join(tmpdir(), 'replica-'));
+  await writeStandIns(dataDir);
+});
+afterEach(async () => {
+  for (const other of others.splice(0)) await other.close();
+  await first.close();
+  await rm(dataDir, { recursive: true });
+});
+
+/** Another replica on the cluster of the first one. */
+async function startBeside(site: { leaderElection: boolean }): Promise<RunningSidero> {
+  const kubeconfig = join(dataDir, 'kubeconfig');
+  await writeFile(kubeconfig, first.kubeConfig.exportConfig(), { mode: 0o600 });
+  const options = { endpoint: '127.0.0.1', httpPort: 0, dataDir, healthAddress: 'off', diagnosticsAddress: 'off', ...site } as const;
+  const variables = { SIDERO_FETCH_ENVIRONMENTS: 'false' };
+  const config = checkConfig({ ...options, plugins: [agent(), bootIpxe({ tftpPort: 0, tftpAddress: '127.0.0.1' })] }, { file: 'replica', variables });
+  const running = await startSidero({ config, kubeconfig, log: silentLogger(), variables, host: '127.0.0.1' });
+  others.push(running);
+  return running;
+}
+
+test('a boot that one replica began is known to the other, and the next one ends it there as well', async () => {
+  const second = await startBeside({ leaderElection: false });
+  const token = tokenOf(await first.lifecycle.boot(request));
+  const pass = await second.kernel.lifecycle.admit({ uuid: UUID, token, address: request.address });
+  expect(pass.proven).toBe(true);
+  expect(await second.kernel.lifecycle.renew(pass)).toBeDefined();
+  // A taker at another address is seen by the replica that did not hand the token out, once the record has reached it.
+  const stranger = { ...request, address: '10.0.0.66', mac: '52:54:00:00:00:66' };
+  await expect.poll(async () => (await second.resources.get(ServerKind, { name: UUID }))?.status?.boot?.id).toBe(pass.bootId);
+  expect(await second.kernel.lifecycle.boot(stranger)).toMatchObject({ target: 'wait', status: 429 });
+
+  await second.resources.change(ServerKind, { name: UUID }, (draft) => {
+    draft.status = { ...draft.status, boot: { ...draft.status?.boot, seenAt: new Date().toISOString() } };
+  });
+  expect(tokenOf(await second.kernel.lifecycle.boot(request))).toBeDefined();
+  await expect
+    .poll(() => first.lifecycle.admit({ uuid: UUID, token, address: request.address }).catch((error: Error) => error.message))
+    .toContain('of an earlier boot');
+});
+
+test('it does not start on a cluster where the original leads', async () => {
+  await first.resources.create(NamespaceKind, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'sidero-system' } });
+  const ref = { namespace: 'sidero-system', name: 'controller-leader-election-sidero-controller-manager' };
+  const now = () => new Date().toISOString().replace('Z', '000Z');
+  const spec = { holderIdentity: 'sidero-controller-manager-7d9f_1b2c', leaseDurationSeconds: 15, acquireTime: now(), renewTime: now() };
+  await first.resources.create(LeaseKind, { apiVersion: LeaseKind.apiVersion, kind: 'Lease', metadata: ref, spec });
+  const renewing = setInterval(() => {
+    void first.resources.change(LeaseKind, ref, (draft) => {
+      draft.spec = { ...draft.spec, renewTime: now() };
+    });
+  }, 200);
+  try {
+    await expect(startBeside({ leaderElection: true })).rejects.toMatchObject({
+      code: 'SIDERO_ORIGINAL_LIVE',
+      details: { holder: spec.holderIdentity },
+    });
+  } finally {
+    clearInterval(renewing);
+  }
+});
