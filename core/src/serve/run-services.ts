@@ -19,11 +19,12 @@ export function runServices(services: readonly Service[], { log, signal }: { log
   const failed = new Map<string, string>();
   const running = services.map((service) => start(service, { log, signal, isReady, failed }));
   const done = Promise.all(running.map(({ done }) => done)).then(() => undefined);
-  // Whoever awaits `done` gets the error; this only keeps Node from calling it unhandled meanwhile.
-  done.catch(() => undefined);
+  const ready = Promise.race([Promise.all(running.map((service) => service.ready)).then(() => undefined), done]);
+  // Whoever awaits them gets the error; this only keeps Node from calling it unhandled meanwhile.
+  for (const outcome of [done, ready]) outcome.catch(() => undefined);
   return {
     checks: services.map(({ name }) => ({ name, check: () => (isReady.has(name) ? undefined : (failed.get(name) ?? 'starting')) })),
-    ready: Promise.race([Promise.all(running.map(({ ready }) => ready)).then(() => undefined), done]),
+    ready,
     done,
   };
 }
