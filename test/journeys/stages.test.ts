@@ -283,3 +283,14 @@ test('a Server that nobody uses can be deleted, an allocated one only once its b
   await resources.remove(ServerBindingKind, { name: UUID });
   await expect.poll(() => resources.get(ServerKind, { name: UUID }, { live: true })).toBeUndefined();
 });
+
+test('a machine that registers again with nothing new writes nothing', async () => {
+  const sidero = await start();
+  const pass = await bootPass(sidero);
+  await sidero.lifecycle.discover(reportOf(aServer()), pass);
+  const version = async () => (await sidero.resources.get(ServerKind, { name: UUID }, { live: true }))?.metadata.resourceVersion;
+  await expect.poll(async () => (await sidero.resources.get(ServerKind, { name: UUID }, { live: true }))?.status?.inUse).toBe(false);
+  const before = await version();
+  await sidero.lifecycle.discover(reportOf(aServer()), pass);
+  expect(await version()).toBe(before);
+});

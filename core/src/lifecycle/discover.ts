@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { failure, hasCode } from '../errors.ts';
 import type { HardwareReport, ServerDraft } from '../hooks.ts';
 import { SERVER_FINALIZER, type Server, ServerKind } from '../resources/kinds.ts';
@@ -69,11 +70,15 @@ async function refresh(context: StageContext, given: { known: Server; report: Ha
   }
   const verdict = await accept(context, known);
   const wasAccepted = known.spec?.accepted === true;
-  const changed = await resources.change(ServerKind, { name: report.uuid }, (draft) => {
+  const bringUpToDate = (draft: Server): void => {
     delete draft.metadata.annotations?.[ADOPT_ANNOTATION];
     draft.spec = { ...draft.spec, accepted: draft.spec?.accepted || verdict.accepted, hardware: structuredClone(report.hardware) };
     draft.spec.hostname ||= report.hostname;
-  });
+  };
+  // A machine that waits registers every half minute, nearly always with nothing new.
+  const wanted = structuredClone(known);
+  bringUpToDate(wanted);
+  const changed = isDeepStrictEqual(wanted, known) ? known : await resources.change(ServerKind, { name: report.uuid }, bringUpToDate);
   const server = await recordBoot(context, { server: changed, pass, address: report.address, mac: macAt(report) });
   if (verdict.accepted && !wasAccepted) stream({ type: 'accepted', uuid: report.uuid, detail: verdict.reason, at: now() });
   return { server, created: false };
