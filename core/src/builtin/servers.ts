@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import * as z from 'zod';
 import {
   definePlugin,
@@ -29,7 +30,10 @@ export const servers = definePlugin({
         const isGoing = wasInUse || server.metadata.deletionTimestamp !== undefined;
         const binding = cached ?? (isGoing ? await resources.get(ServerBindingKind, { name }, { live: true }) : undefined);
         const now = new Date();
-        await resources.change(ServerKind, { name }, (draft) => keepBooks(draft, binding, now));
+        // Compared with the cache first: most changes of a Server are none of its books, and `change` reads live.
+        const wanted = structuredClone(server);
+        keepBooks(wanted, binding, now);
+        if (!isDeepStrictEqual(wanted, server)) await resources.change(ServerKind, { name }, (draft) => keepBooks(draft, binding, now));
         if (wasInUse && !binding) {
           await resources.record(server, { type: 'Normal', reason: 'Server Allocation', message: 'Server marked as unallocated.' });
         }
