@@ -2,6 +2,7 @@ import { defineConfig } from '@sidero/core';
 import { agent } from '@sidero/plugin-agent';
 import { apiserver } from '@sidero/plugin-apiserver';
 import { bootIpxe } from '@sidero/plugin-boot-ipxe';
+import { caps } from '@sidero/plugin-caps';
 
 export default defineConfig({
   // The address at which servers reach us; every PXE script carries it. Or set SIDERO_CONTROLLER_MANAGER_API_ENDPOINT.
@@ -12,5 +13,6 @@ export default defineConfig({
     // No DHCP unless interfaces are named: dhcp: [{ interface: 'eth1', mode: 'proxy' }].
     bootIpxe(),
     agent({ autoAccept: false }),
+    caps(),
   ],
 });

@@ -1,6 +1,7 @@
 import { agent } from '@sidero/plugin-agent';
 import { apiserver } from '@sidero/plugin-apiserver';
 import { bootIpxe } from '@sidero/plugin-boot-ipxe';
+import { caps } from '@sidero/plugin-caps';
 import { freePorts } from '@sidero/testing';
 import { describeDiskBoot, describePlugin, describeService, registrations } from '@sidero/testing/suites';
 
@@ -9,6 +10,7 @@ const readmeOf = (folder: string) => new URL(`../../plugins/${folder}/README.md`
 describePlugin('agent', { plugin: agent, options: {}, readme: readmeOf('agent') });
 describePlugin('apiserver', { plugin: apiserver, options: {}, readme: readmeOf('apiserver') });
 describePlugin('boot-ipxe', { plugin: bootIpxe, options: {}, readme: readmeOf('boot-ipxe') });
+describePlugin('caps', { plugin: caps, options: {}, readme: readmeOf('caps') });
 
 for (const diskBoot of registrations(bootIpxe()).diskBoots) describeDiskBoot(diskBoot.name, diskBoot);
 

@@ -1,4 +1,4 @@
-// The API of the original, v0.6.13, written down by hand and apart from core/manifests, which is compared with it.
+// The API of the original, v0.6.13, written down by hand and apart from the manifests, which are compared with it.
 //
 // A schema is a text or an object of members. `!` behind a member's name: required. `[]` behind a type: a list of it.
 // Types that are not in `types` are shapes.
@@ -9,6 +9,9 @@ export const types: Readonly<Record<string, string>> = {
   boolean: 'type=boolean',
   labels: 'type=object additionalProperties=string',
   string: 'type=string',
+  addressType: 'type=string enum=[Hostname,ExternalIP,InternalIP,ExternalDNS,InternalDNS]',
+  int: 'type=integer',
+  nothing: 'type=object',
   time: 'type=string format=date-time',
   u32: 'type=integer format=int32',
   u64: 'type=integer format=int64',
@@ -22,6 +25,7 @@ const u32s = (names: string) => Object.fromEntries(names.split(' ').map((name) =
 const system = strings('manufacturer productName version serialNumber skuNumber family');
 
 export const shapes: Readonly<Record<string, Shape>> = {
+  ApiEndpoint: { 'host!': 'string maxLength=512', 'port!': 'u32' },
   Condition: {
     'type!': 'string minLength=1 maxLength=256',
     'status!': 'string',
@@ -44,8 +48,10 @@ export const shapes: Readonly<Record<string, Shape>> = {
   },
   LabelSelector: { '': 'x-kubernetes-map-type=atomic', matchExpressions: 'LabelSelectorTerm[] x-kubernetes-list-type=atomic', matchLabels: 'labels' },
   LabelSelectorTerm: { 'key!': 'string', 'operator!': 'string', values: 'string[] x-kubernetes-list-type=atomic' },
+  MachineAddress: { 'address!': 'string minLength=1 maxLength=256', 'type!': 'addressType' },
   MemoryModule: { ...strings('manufacturer productName serialNumber type'), ...u32s('size speed') },
   NetworkInterface: { ...strings('name flags mac'), ...u32s('index mtu'), addresses: 'string[]' },
+  OldApiEndpoint: { 'host!': 'string', 'port!': 'int' },
   NodeAddress: { 'address!': 'string', 'type!': 'string' },
   ObjectReference: { '': 'x-kubernetes-map-type=atomic', ...strings('apiVersion fieldPath kind name namespace resourceVersion uid') },
   Processor: { ...strings('manufacturer productName serialNumber'), ...u32s('speed coreCount threadCount') },
@@ -83,18 +89,26 @@ const environment = {
   status: { conditions: 'EnvironmentCondition[]' },
 };
 
+const oldMetalMachine = { providerID: 'string', serverRef: 'ObjectReference' };
+const metalMachine = { ...oldMetalMachine, serverClassRef: 'ObjectReference' };
+
 export interface ExpectedKind {
   readonly group: 'metal.sidero.dev' | 'infrastructure.cluster.x-k8s.io';
   readonly plural: string;
   readonly storage: string;
-  /** `header|type|JSONPath`, with `|1` behind it when only `-o wide` shows it. */
-  readonly columns: readonly string[];
-  readonly versions: Readonly<Record<string, { readonly spec: Shape; readonly status: Shape }>>;
+  /** Default: cluster-scoped. */
+  readonly namespaced?: true;
+  readonly categories?: readonly string[];
+  /** Default: the status is a subresource. */
+  readonly statusSubresource?: false;
+  /** `header|type|JSONPath`, with `|1` behind it when only `-o wide` shows it; in all versions without `noColumns`. Default: none. */
+  readonly columns?: readonly string[];
+  readonly versions: Readonly<Record<string, { readonly spec: Shape; readonly status: Shape; readonly noColumns?: true }>>;
 }
 
 const AGE = 'Age|date|.metadata.creationTimestamp';
 
-/** The four kinds that core owns; all are cluster-scoped, and all versions are served and have a status subresource. */
+/** All versions are served. */
 export const kinds: Readonly<Record<string, ExpectedKind>> = {
   Server: {
     group: 'metal.sidero.dev',
@@ -161,6 +175,60 @@ export const kinds: Readonly<Record<string, ExpectedKind>> = {
         },
         status: { ready: 'boolean', conditions: 'Condition[]' },
       },
+    },
+  },
+  MetalCluster: {
+    group: 'infrastructure.cluster.x-k8s.io',
+    plural: 'metalclusters',
+    storage: 'v1alpha3',
+    namespaced: true,
+    categories: ['cluster-api'],
+    columns: [
+      'Cluster|string|.metadata.labels.cluster\\.x-k8s\\.io/cluster-name',
+      'Ready|boolean|.status.ready',
+      'Endpoint|string|.spec.controlPlaneEndpoint.host|1',
+      AGE,
+    ],
+    versions: {
+      v1alpha2: {
+        noColumns: true,
+        spec: { apiEndpoints: 'OldApiEndpoint[]' },
+        status: { 'ready!': 'boolean', apiEndpoints: 'OldApiEndpoint[]' },
+      },
+      v1alpha3: { spec: { controlPlaneEndpoint: 'ApiEndpoint' }, status: { 'ready!': 'boolean' } },
+    },
+  },
+  MetalMachine: {
+    group: 'infrastructure.cluster.x-k8s.io',
+    plural: 'metalmachines',
+    storage: 'v1alpha3',
+    namespaced: true,
+    categories: ['cluster-api'],
+    columns: [
+      'Ready|string|.status.ready',
+      'Cluster|string|.metadata.labels.cluster\\.x-k8s\\.io/cluster-name|1',
+      'Machine|string|.metadata.ownerReferences[?(@.kind=="Machine")].name|1',
+      'Server|string|.spec.serverRef.name|1',
+      AGE,
+    ],
+    versions: {
+      v1alpha2: { noColumns: true, spec: oldMetalMachine, status: { 'ready!': 'boolean', ...strings('errorReason errorMessage') } },
+      v1alpha3: {
+        spec: metalMachine,
+        status: { ready: 'boolean', addresses: 'MachineAddress[]', conditions: 'Condition[]', ...strings('failureReason failureMessage') },
+      },
+    },
+  },
+  MetalMachineTemplate: {
+    group: 'infrastructure.cluster.x-k8s.io',
+    plural: 'metalmachinetemplates',
+    storage: 'v1alpha3',
+    namespaced: true,
+    categories: ['cluster-api'],
+    statusSubresource: false,
+    versions: {
+      v1alpha2: { spec: { 'template!': { 'spec!': oldMetalMachine } }, status: 'nothing' },
+      v1alpha3: { spec: { 'template!': { 'spec!': metalMachine } }, status: 'nothing' },
     },
   },
 };

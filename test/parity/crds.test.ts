@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { coreCustomResources, type CustomResourceDefinition } from '@sidero/core';
+import { capsCustomResources } from '@sidero/plugin-caps';
 import { describe, expect, test } from 'vitest';
 import { commonLabels, groups, kinds, type Shape, shapes, types } from './crds.expected.ts';
 
@@ -15,7 +16,7 @@ interface Schema {
   readonly [attribute: string]: unknown;
 }
 
-const definitions = new Map(coreCustomResources().map(({ definition }) => [definition.spec.names.kind, definition]));
+const definitions = new Map([...coreCustomResources(), ...capsCustomResources()].map(({ definition }) => [definition.spec.names.kind, definition]));
 const joined = (attributes: readonly string[]) =>
   attributes
     .flatMap((text) => text.split(' '))
@@ -65,7 +66,7 @@ function versionOf(definition: CustomResourceDefinition, name: string) {
   return definition.spec.versions.find((version) => version.name === name)!;
 }
 
-test('core owns these kinds and no others', () => {
+test('there are these kinds and no others', () => {
   expect([...definitions.keys()].toSorted()).toEqual(Object.keys(kinds).toSorted());
 });
 
@@ -85,8 +86,14 @@ describe.each(Object.entries(kinds))('%s', (kind, expected) => {
       },
       spec: {
         group: expected.group,
-        scope: 'Cluster',
-        names: { kind, listKind: `${kind}List`, plural: expected.plural, singular: kind.toLowerCase() },
+        scope: expected.namespaced ? 'Namespaced' : 'Cluster',
+        names: {
+          kind,
+          listKind: `${kind}List`,
+          plural: expected.plural,
+          singular: kind.toLowerCase(),
+          ...(expected.categories ? { categories: expected.categories } : {}),
+        },
         conversion: {
           strategy: 'Webhook',
           webhook: {
@@ -99,18 +106,19 @@ describe.each(Object.entries(kinds))('%s', (kind, expected) => {
     expect(definition.spec.versions.map(({ name }) => name)).toEqual(Object.keys(expected.versions));
   });
 
-  describe.each(Object.entries(expected.versions))('%s', (name, { spec, status }) => {
+  describe.each(Object.entries(expected.versions))('%s', (name, { spec, status, noColumns }) => {
     const version = versionOf(definition, name);
     const fields = [...fieldsOfSchema(version.schema.openAPIV3Schema as Schema, '')];
     const added = additions.filter((row) => row.kind === kind && row.versions.includes(name));
 
     test('is served, stored and printed as in the original', () => {
       const { schema: _, additionalPrinterColumns, ...rest } = version;
-      expect(rest).toEqual({ name, served: true, storage: name === expected.storage, subresources: { status: {} } });
+      const subresources = expected.statusSubresource === false ? {} : { subresources: { status: {} } };
+      expect(rest).toEqual({ name, served: true, storage: name === expected.storage, ...subresources });
       const columns = additionalPrinterColumns?.map((column) =>
         [column.name, column.type, column.jsonPath, ...(column.priority === undefined ? [] : [column.priority])].join('|'),
       );
-      expect(columns).toEqual(expected.columns);
+      expect(columns).toEqual(noColumns ? undefined : expected.columns);
     });
 
     test('has every field of the original, and besides them only the additions that are listed', () => {
