@@ -80,7 +80,7 @@ function toText(inspection: Inspection): string {
   for (const [name, entries] of Object.entries(inspection.registries))
     section(
       name,
-      entries.map((entry) => `${entry.name.padEnd(34)}${entry.plugin}`),
+      entries.map((entry) => `${entry.name.padEnd(56)}${entry.plugin}`),
     );
   section('site', [`sidero.config.ts${optionsOf(inspection.site.options, inspection.site.settings)}`]);
   return `${lines.join('\n')}\n`;
