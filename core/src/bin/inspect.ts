@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
-import { loadConfig, siteSchema, siteSettings } from '../config.ts';
-import { createLogger } from '../log.ts';
-import { assemble } from '../start.ts';
+import { siteSchema, siteSettings } from '../config.ts';
+import { lookAtConfig } from './look-at-config.ts';
 
 /** What `sidero inspect --json` prints. */
 export interface Inspection {
@@ -30,9 +29,7 @@ export function inspectCommand(program: Command): void {
 
 /** Loads a config and looks at what its plugins register. */
 export async function inspect(file: string | undefined): Promise<Inspection> {
-  const config = await loadConfig({ file });
-  const settled = { ...config, options: { ...config.options, endpoint: config.options.endpoint ?? 'localhost' } };
-  const { kernel } = assemble({ config: settled, log: createLogger({ level: 'silent' }) });
+  const { config, kernel } = await lookAtConfig(file);
   const { taps, tables } = kernel;
   return {
     config: config.file,

@@ -1,10 +1,8 @@
 import { Command } from 'commander';
-import { loadConfig } from '../config.ts';
 import { SideroError } from '../errors.ts';
-import { createLogger } from '../log.ts';
-import { assemble } from '../start.ts';
 import { adoptCommand } from './adopt.ts';
 import { inspectCommand } from './inspect.ts';
+import { lookAtConfig } from './look-at-config.ts';
 import { manifestsCommand } from './manifests.ts';
 import { startCommand } from './start.ts';
 
@@ -27,10 +25,6 @@ async function addPluginCommands(): Promise<void> {
   const { operands } = program.parseOptions(process.argv.slice(2));
   const wanted = operands[0];
   if (wanted === undefined || wanted === 'help' || program.commands.some((command) => command.name() === wanted)) return;
-  const config = await loadConfig({ file: program.opts<{ config?: string }>().config });
-  const { kernel } = assemble({
-    config: { ...config, options: { endpoint: 'localhost', ...config.options } },
-    log: createLogger({ level: 'silent' }),
-  });
+  const { kernel } = await lookAtConfig(program.opts<{ config?: string }>().config);
   for (const command of kernel.tables.commands.for('core').list()) command.define(program.command(command.name));
 }
