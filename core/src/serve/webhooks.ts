@@ -89,7 +89,9 @@ async function* certificates({ certificate, pollMs = 2000 }: WebhookOptions, sig
 
 async function readCertificate(directory: string): Promise<Certificate | { problem: string }> {
   try {
-    const [cert = '', key = ''] = await Promise.all(['tls.crt', 'tls.key'].map((name) => readFile(join(directory, name), 'utf8')));
+    // One after the other: of two that are missing it is always the same one that is told of, and told once.
+    const cert = await readFile(join(directory, 'tls.crt'), 'utf8');
+    const key = await readFile(join(directory, 'tls.key'), 'utf8');
     // While a pair is being replaced one of the two may be of the next pair already, or be empty, which TLS would take for "none".
     const isPair = new X509Certificate(cert).checkPrivateKey(createPrivateKey(key));
     return isPair ? { cert, key } : { problem: `tls.key in ${directory} is not the key of tls.crt` };
