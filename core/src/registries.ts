@@ -26,21 +26,47 @@ export interface BmcLogin {
   readonly pass: string;
 }
 
-/** A way to control a machine's power. */
+/** How a machine shall boot from the network. */
+export type NetworkBootMode = 'uefi' | 'bios';
+
+/** A way to control a machine's power. Queue, rate limit, breaker, session reuse and the check of effects are core's: a driver only speaks its wire. */
 export interface PowerDriver {
   readonly name: string;
-  /** Those that claim a server are tried in config order. */
+  /** Those that claim a server are tried in config order. Looks at the Server only: no I/O. */
   claims(server: Server): boolean;
-  open(server: Server, login: BmcLogin): Promise<PowerSession>;
+  /** Whether it needs the login of `spec.bmc`; a driver that does never claims a server whose BMC has none. Default true. */
+  readonly needsLogin?: boolean;
+  /**
+   * Names the device that is talked to ("10.0.0.7:623"): what shares it is served one command at a time. Default: the server's own.
+   */
+  deviceOf?(server: Server): string;
+  /**
+   * Ready to take commands. `login` is undefined when the server names none.
+   * @throws SIDERO_BMC_AUTH, SIDERO_BMC_BUSY, SIDERO_BMC_FAULT, SIDERO_BMC_UNREACHABLE, SIDERO_BMC_UNSUPPORTED
+   */
+  open(server: Server, given: { readonly login: BmcLogin | undefined; readonly signal: AbortSignal }): Promise<PowerSession>;
 }
 
-/** Every verb may be repeated: `on` when already on is no error. Only `on` is mandatory, the rest are declared abilities. */
+/**
+ * One server's power, over one driver. Every verb may be repeated: `on` when already on is no error. Only `on` is mandatory, the rest are
+ * declared abilities. A verb returns when the device took the command; whether it did what it said is checked by the caller. Every verb may
+ * throw what `open` throws, and rejects with the signal's reason when it aborts.
+ */
 export interface PowerSession extends AsyncDisposable {
   on(signal: AbortSignal): Promise<void>;
   isOn?(signal: AbortSignal): Promise<boolean>;
+  /** Hard: no shutdown of the operating system. */
   off?(signal: AbortSignal): Promise<void>;
+  /** Hard off, then on. A device that refuses this for a machine that is off throws SIDERO_BMC_UNSUPPORTED. */
   cycle?(signal: AbortSignal): Promise<void>;
-  networkBootOnce?(mode: 'uefi' | 'bios', signal: AbortSignal): Promise<void>;
+  /** Asks the operating system to shut down. */
+  soft?(signal: AbortSignal): Promise<void>;
+  /** The next boot, and only that, is from the network. Read back where the device keeps it: a mismatch is SIDERO_BMC_FAULT. */
+  networkBootOnce?(mode: NetworkBootMode, signal: AbortSignal): Promise<void>;
+  /** What this device really supports, for people: `{ "Boot override": "Pxe, UefiHttp; Once" }`. */
+  probe?(signal: AbortSignal): Promise<Readonly<Record<string, string>>>;
+  /** Gives the user of this session another password. */
+  changePassword?(pass: string, signal: AbortSignal): Promise<void>;
 }
 
 /** Anything that runs beside requests: TFTP, DHCP, WireGuard, an event sink. */

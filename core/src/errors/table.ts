@@ -6,11 +6,34 @@ const NEXT_BY_STATUS: Readonly<Record<number, string>> = {
   404: 'install our CRDs if the kind itself is unknown to the API: sidero manifests | kubectl apply -f -.',
 };
 
+// The device that a power driver talks to, and what is wrong, as a clause without passwords.
+type BmcDetails = { server: string; driver: string; device: string; problem: string };
+
 /** Core's error table; alphabetical. */
 export const coreErrors = {
   SIDERO_ALLOCATE_NONE: {
     message: (d: { claim: string; why: string }) => `No server for MetalMachine ${d.claim}: ${d.why}.`,
     next: () => 'see kubectl get serverclasses and kubectl get servers: a server must be accepted, clean, free and not cordoned.',
+  },
+  SIDERO_BMC_AUTH: {
+    message: (d: BmcDetails) => `Server ${d.server}: ${d.driver} at ${d.device} refuses the login: ${d.problem}.`,
+    next: (d: BmcDetails) => `correct spec.bmc of the Server or the Secret it names, then sidero power status ${d.server}.`,
+  },
+  SIDERO_BMC_BUSY: {
+    message: (d: BmcDetails) => `Server ${d.server}: ${d.driver} at ${d.device} is busy: ${d.problem}.`,
+    next: () => 'nothing is to be done at first, it is tried again; if it stays, restart the BMC.',
+  },
+  SIDERO_BMC_FAULT: {
+    message: (d: BmcDetails) => `Server ${d.server}: ${d.driver} at ${d.device} did not do what it was told: ${d.problem}.`,
+    next: (d: BmcDetails) => `it is tried again, by the next driver where there is one; see sidero why ${d.server}, and the BMC's own log.`,
+  },
+  SIDERO_BMC_UNREACHABLE: {
+    message: (d: BmcDetails) => `Server ${d.server}: no answer from ${d.driver} at ${d.device}: ${d.problem}.`,
+    next: (d: BmcDetails) => `check the endpoint and port in the Server's spec and the network between; then sidero power status ${d.server}.`,
+  },
+  SIDERO_BMC_UNSUPPORTED: {
+    message: (d: BmcDetails) => `Server ${d.server}: ${d.driver} at ${d.device} cannot do that: ${d.problem}.`,
+    next: () => 'use another driver for this server (spec.bmc.interface), or do it by hand.',
   },
   SIDERO_BOOT_TOKEN_INVALID: {
     message: (d: { uuid: string; address: string; why: string }) => `Server ${d.uuid}: a call from ${d.address} was refused: ${d.why}.`,
