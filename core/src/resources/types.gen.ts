@@ -68,6 +68,32 @@ export interface ConfigPatch {
   value?: unknown;
 }
 
+/** What is done to one disk, and how far it is. */
+export interface DiskRecord {
+  /** Name of the device on the machine. */
+  deviceName?: string;
+  /** Bytes treated so far. */
+  doneBytes?: number;
+  /** How it is wiped, or keep. */
+  method?: string;
+  /** Why it failed. */
+  problem?: string;
+  /** Why this method. */
+  reason?: string;
+  /** Places that were read back and found empty. */
+  samples?: number;
+  /** How long it took. */
+  seconds?: number;
+  /** Serial number of the disk. */
+  serial?: string;
+  /** Size of the disk. */
+  sizeBytes?: number;
+  /** One of pending, running, done, kept, failed. */
+  state?: string;
+  /** World wide name of the disk. */
+  wwn?: string;
+}
+
 /** Kernel, initial RAM disk and kernel arguments that machines boot over the network. */
 export interface Environment extends KubeObject {
   apiVersion: 'metal.sidero.dev/v1alpha2';
@@ -294,6 +320,28 @@ export interface ObjectReference {
   uid?: string;
 }
 
+/** The last thing that was done to the power of the machine; written before it is done. */
+export interface PowerActionRecord {
+  /** One of on, off, cycle, soft, network-boot, read, rotate. */
+  action?: string;
+  /** How many times in a row, counted from 1. */
+  attempt?: number;
+  /** Power driver that was told. */
+  driver?: string;
+  /** Why it failed or was refused; absent while it goes on and when it was done. */
+  problem?: string;
+  /** What it is for, e.g. wipe, allocation, clean, wanted, request. */
+  purpose?: string;
+  /** The annotation metal.sidero.dev/request that this answers. */
+  request?: string;
+  /** When it was begun. */
+  since?: string;
+  /** One of begun, waiting, done, failed. */
+  state?: string;
+  /** Until when its effect is waited for. */
+  until?: string;
+}
+
 /** A processor (SMBIOS type 4). */
 export interface Processor {
   /** Number of cores. */
@@ -457,8 +505,30 @@ export interface ServerStatus {
   isClean?: boolean;
   /** Power state at the last look: on, off or unknown. */
   power?: string;
+  /** The last thing that was done to the power of the machine; written before it is done. */
+  powerAction?: PowerActionRecord;
   /** Whether the machine is where it should be: clean, idle and off, or in use and on. */
   ready?: boolean;
+  /** Where the server is in its life, in words. */
+  step?: ServerStep;
+  /** The last wipe, disk by disk. */
+  wipe?: WipeRecord;
+}
+
+/** Where the server is in its life, in words. */
+export interface ServerStep {
+  /** The last thing that was seen of the machine, and when. */
+  evidence?: string;
+  /** One CamelCase word, e.g. AwaitingAcceptance, Wiping, Clean, InUse, Held. */
+  name?: string;
+  /** What comes next, or what a person has to do. */
+  next?: string;
+  /** Why the server is there. */
+  reason?: string;
+  /** Since when. */
+  since?: string;
+  /** Until when, where there is a deadline. */
+  until?: string;
 }
 
 /** A block device. */
@@ -479,4 +549,26 @@ export interface StorageDevice {
   uuid?: string;
   /** World-wide identifier of the device. */
   wwid?: string;
+}
+
+/** The last wipe, disk by disk. */
+export interface WipeRecord {
+  /** How many times in a row it was handed out, counted from 1; begins anew after a success or a request. */
+  attempt?: number;
+  /** One entry a disk. */
+  disks?: DiskRecord[];
+  /** When it was done, failed or stopped. */
+  endedAt?: string;
+  /** When the plan was handed to the machine. */
+  handedAt?: string;
+  /** What went wrong, or why it was stopped. */
+  message?: string;
+  /** Method for disks without a rule of their own. */
+  method?: string;
+  /** When bytes last moved. */
+  progressedAt?: string;
+  /** When the machine last told of it. */
+  seenAt?: string;
+  /** One of planned, handed, running, done, failed, stalled. */
+  state?: string;
 }
