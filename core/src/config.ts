@@ -5,7 +5,7 @@ import { cosmiconfig, type CosmiconfigResult } from 'cosmiconfig';
 import * as z from 'zod';
 import { failure, SideroError } from './errors.ts';
 import { PLUGIN_API, type Plugin } from './plugin.ts';
-import { boolean, integer, readSetting, text, type Setting, type Variables } from './settings.ts';
+import { boolean, duration, integer, readSetting, text, type Setting, type Variables } from './settings.ts';
 
 const port = z.int().min(0).max(65535);
 // `host:port` or `:port`; `off` for none.
@@ -19,6 +19,17 @@ const options = z.strictObject({
   bootAuth: z.enum(['require', 'report', 'off']).default('require').describe('whether machines must show the token of their boot'),
   bootFromDiskMethod: z.string().default('ipxe-exit').describe('how an installed machine that asks iPXE is sent to its disk'),
   extraAgentArgs: z.string().default('').describe("kernel arguments laid over the agent's, separated by white space"),
+  pxeMode: z.enum(['uefi', 'bios']).default('uefi').describe('how servers whose spec.pxeMode says nothing network-boot'),
+  rebootTimeoutMs: z
+    .int()
+    .min(1000)
+    .default(20 * 60_000)
+    .describe('how long a machine that boots or wipes may be silent before its power is cycled again, in milliseconds'),
+  powerPollMs: z
+    .int()
+    .min(1000)
+    .default(5 * 60_000)
+    .describe('how often the power of a server at rest is looked at, in milliseconds'),
   healthAddress: listener.default(':9440').describe('where /healthz and /readyz answer'),
   diagnosticsAddress: listener.default(':8443').describe('where /metrics answers; HTTPS with Kubernetes tokens'),
   insecureDiagnostics: z.boolean().default(false).describe('serve /metrics by plain HTTP to anyone'),
@@ -45,6 +56,9 @@ export const siteSettings: { readonly [K in keyof SiteOptions]?: Setting<NonNull
   httpPort: integer('SIDERO_CONTROLLER_MANAGER_CONTAINER_API_PORT'),
   bootFromDiskMethod: text('SIDERO_CONTROLLER_MANAGER_BOOT_FROM_DISK_METHOD'),
   extraAgentArgs: text('SIDERO_CONTROLLER_MANAGER_EXTRA_AGENT_KERNEL_ARGS'),
+  pxeMode: text('SIDERO_CONTROLLER_MANAGER_IPMI_PXE_METHOD') as Setting<'uefi' | 'bios'>,
+  rebootTimeoutMs: duration('SIDERO_CONTROLLER_MANAGER_SERVER_REBOOT_TIMEOUT'),
+  powerPollMs: duration('SIDERO_POWER_POLL'),
   dataDir: text('SIDERO_DATA_DIR'),
   bootAuth: text('SIDERO_BOOT_AUTH') as Setting<'require' | 'report' | 'off'>,
   healthAddress: text('SIDERO_HEALTH_ADDRESS'),

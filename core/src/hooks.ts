@@ -1,5 +1,5 @@
 import { AsyncSeriesBailHook, AsyncSeriesWaterfallHook, SyncHook } from 'tapable';
-import type { HardwareInformation, Server, ServerBinding, ServerClass } from './resources/kinds.ts';
+import type { DiskRecord, HardwareInformation, Server, ServerBinding, ServerClass } from './resources/kinds.ts';
 
 /** CPU architecture of a machine, as the boot files are named. */
 export type Arch = 'amd64' | 'arm64';
@@ -37,9 +37,12 @@ export type WipeMethod = 'insecure' | 'zero' | 'discard' | 'nvme-sanitize' | 'nv
 export interface WipePlan {
   /** Method for every disk not listed in `disks`. */
   readonly method: WipeMethod;
-  /** Rules by serial number or WWN, for disks that differ from `method`. */
+  /** Rules by serial number or WWN, for disks that differ from `method`; the first that fits a disk counts. */
   readonly disks: readonly { readonly serial?: string; readonly wwn?: string; readonly method: WipeMethod | 'keep'; readonly reason: string }[];
 }
+
+/** One disk of a wipe: how far it is, or how it ended. */
+export type DiskOutcome = Readonly<DiskRecord>;
 
 /** Nothing may be done to the disks now. */
 export interface Hold {
@@ -130,6 +133,8 @@ export type ServerEvent =
       readonly at: Date;
     }
   | { readonly type: 'discovered' | 'accepted' | 'refused' | 'wiped'; readonly uuid: string; readonly detail: string; readonly at: Date }
+  | { readonly type: 'wiping'; readonly uuid: string; readonly disks: readonly DiskOutcome[]; readonly at: Date }
+  | { readonly type: 'power'; readonly uuid: string; readonly driver: string; readonly detail: string; readonly at: Date }
   | {
       readonly type: 'environment';
       readonly name: string;

@@ -14,6 +14,10 @@ const site: Site = {
   dataDir: '/nowhere',
   bootAuth: 'require',
   bootFromDiskMethod: 'ipxe-exit',
+  pxeMode: 'uefi',
+  rebootTimeoutMs: 1_200_000,
+  powerPollMs: 300_000,
+  namespace: 'sidero-system',
   extraAgentArgs: '',
 };
 // Setting up calls nothing of it; a call would throw.

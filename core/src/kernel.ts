@@ -5,6 +5,7 @@ import { createAgentCopy, localCopy } from './lifecycle/local-copy.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { Plugin } from './plugin.ts';
+import { createPower, type Power } from './power/index.ts';
 import type { Controller } from './reconcile/controller.ts';
 import type { BootFile, Command, DiskBoot, PowerDriver, Service } from './registries.ts';
 import { RegistryTable } from './registry.ts';
@@ -35,6 +36,7 @@ export interface Kernel {
   readonly plugins: readonly Plugin[];
   readonly hooks: LifecycleHooks;
   readonly lifecycle: Lifecycle;
+  readonly power: Power;
   readonly site: Site;
   readonly taps: readonly TapRecord[];
   readonly routes: readonly { readonly plugin: string; readonly route: Route }[];
@@ -77,14 +79,15 @@ export function createKernel(options: KernelOptions): Kernel {
     now: options.now ?? (() => new Date()),
   });
   const lifecycle = options.strict ? refusedInTaps(stages, guard.running) : stages;
+  const power = createPower({ drivers: () => tables.powerDrivers.for('core').list() });
   const found: Found = { routes: [], grpcServices: [], controllers: [], clusters: [] };
 
   for (const plugin of options.plugins) {
-    const shared = { hooks, lifecycle, resources, site, variables, metrics, log: log.child({ plugin: plugin.name }) };
+    const shared = { hooks, lifecycle, resources, power, site, variables, metrics, log: log.child({ plugin: plugin.name }) };
     guard.owned(plugin.name, () => plugin.setup({ ...shared, ...registriesFor(plugin.name, tables, found) }));
   }
   refuseSharedRoutes(found.routes);
-  return { plugins: options.plugins, hooks, lifecycle, site, taps: guard.taps, tables, ...found };
+  return { plugins: options.plugins, hooks, lifecycle, power, site, taps: guard.taps, tables, ...found };
 }
 
 // What a plugin adds to, each entry signed with its name.
@@ -92,7 +95,7 @@ function registriesFor(
   plugin: string,
   tables: Kernel['tables'],
   found: Found,
-): Omit<Sidero, 'hooks' | 'lifecycle' | 'resources' | 'site' | 'variables' | 'metrics' | 'log'> {
+): Omit<Sidero, 'hooks' | 'lifecycle' | 'resources' | 'power' | 'site' | 'variables' | 'metrics' | 'log'> {
   return {
     controllers: { add: (controller) => void found.controllers.push({ plugin, controller: controller as unknown as Controller<KubeObject> }) },
     http: { route: (method, path, handler) => void found.routes.push({ plugin, route: { method, path, handler } }) },

@@ -6,7 +6,8 @@ import type { Lifecycle } from './lifecycle/index.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { Controller } from './reconcile/controller.ts';
-import type { BootFile, Command, DiskBoot, PowerDriver, Service } from './registries.ts';
+import type { Power } from './power/index.ts';
+import type { BootFile, Command, DiskBoot, NetworkBootMode, PowerDriver, Service } from './registries.ts';
 import type { Registry } from './registry.ts';
 import type { ResourceClient } from './resources/client.ts';
 import type { CustomResource } from './resources/custom-resource.ts';
@@ -25,6 +26,14 @@ export interface Site {
   readonly dataDir: string;
   /** Whether machines must show the token they were booted with: `require` (default), `report`, `off`. */
   readonly bootAuth: 'require' | 'report' | 'off';
+  /** How servers whose `spec.pxeMode` says nothing boot from the network. Default `uefi`. */
+  readonly pxeMode: NetworkBootMode;
+  /** How long a machine that boots or wipes may be silent before its power is cycled again. Default 20 min. */
+  readonly rebootTimeoutMs: number;
+  /** How often the power of a server at rest is looked at. Default 5 min. */
+  readonly powerPollMs: number;
+  /** Where what belongs to the installation lies. Default `sidero-system`. */
+  readonly namespace: string;
   /** Name in `diskBoots` for servers whose Server and ServerClass say nothing. Default `ipxe-exit`. */
   readonly bootFromDiskMethod: string;
   /** Kernel arguments laid over the agent's, separated by white space. Default none. */
@@ -63,6 +72,8 @@ export interface Sidero {
   /** Served over TFTP and HTTP. */
   readonly files: Registry<BootFile>;
   readonly powerDrivers: Registry<PowerDriver>;
+  /** What the drivers can do for a server, in one place: queue, session reuse, breaker, proof. */
+  readonly power: Power;
   readonly diskBoots: Registry<DiskBoot>;
   /** Anything that runs. */
   readonly services: Registry<Service>;

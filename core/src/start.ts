@@ -93,9 +93,21 @@ export function assemble(options: StartOptions): Assembled {
 function siteOf(options: SiteOptions, variables: Variables): Site {
   const endpoint = (options.endpoint ?? variables['API_ENDPOINT'] ?? '').replace(/^\[|\]$/g, '');
   if (!endpoint) throw failure('SIDERO_ENDPOINT_MISSING', {});
-  const { apiPort, bootAuth, bootFromDiskMethod, extraAgentArgs } = options;
+  const { apiPort, bootAuth, bootFromDiskMethod, extraAgentArgs, namespace, powerPollMs, pxeMode, rebootTimeoutMs } = options;
   const authority = `${isIPv6(endpoint) ? `[${endpoint}]` : endpoint}:${apiPort}`;
-  return { endpoint, apiPort, authority, bootAuth, bootFromDiskMethod, extraAgentArgs, dataDir: resolve(options.dataDir) };
+  const timing = { powerPollMs, rebootTimeoutMs };
+  return {
+    endpoint,
+    apiPort,
+    authority,
+    bootAuth,
+    bootFromDiskMethod,
+    extraAgentArgs,
+    pxeMode,
+    ...timing,
+    namespace,
+    dataDir: resolve(options.dataDir),
+  };
 }
 
 /**

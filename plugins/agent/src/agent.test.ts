@@ -78,7 +78,16 @@ function sideroOf(stages: Stages, added: (definition: ServiceDefinition, handler
   };
   const metrics = { counter: () => () => undefined };
   const log = pino({ level: 'debug' }, { write: (line: string) => void stages.lines.push(line) });
-  return { hooks, lifecycle, resources, metrics, log, grpc: { add: added }, variables: {}, site: { bootAuth: 'require' } } as unknown as Sidero;
+  return {
+    hooks,
+    lifecycle,
+    resources,
+    metrics,
+    log,
+    grpc: { add: added },
+    variables: {},
+    site: { bootAuth: 'require', rebootTimeoutMs: 90_000 },
+  } as unknown as Sidero;
 }
 
 async function listening(stages: Stages, options: Partial<AgentOptions> = {}): Promise<{ client: AgentClient; target: string }> {
@@ -105,7 +114,7 @@ const named = (stages: Stages, name: string) => stages.calls.filter(([call]) => 
 
 test('an accepted, dirty server with the agent of the original is told to wipe, and the boot is recorded', async () => {
   const stages = new Stages();
-  const { client } = await listening(stages, { rebootTimeoutMs: 90_000 });
+  const { client } = await listening(stages);
   const answer = await client.createServer({ hardware: { system: { uuid: uuid.toUpperCase() } }, hostname: 'node' });
   expect(answer).toMatchObject({ accepted: true, wipe: true, insecureWipe: true, setupBmc: true, rebootTimeout: 90, token: 'fresh', hold: '' });
   expect(named(stages, 'admit')[0]?.[1]).toEqual({ uuid, token: 'first', address: '127.0.0.1' });
@@ -304,6 +313,5 @@ test('the variables of the original set the options', () => {
     autoAccept: 'SIDERO_CONTROLLER_MANAGER_AUTO_ACCEPT_SERVERS',
     autoBmcSetup: 'SIDERO_CONTROLLER_MANAGER_AUTO_BMC_SETUP',
     insecureWipe: 'SIDERO_CONTROLLER_MANAGER_INSECURE_WIPE',
-    rebootTimeoutMs: 'SIDERO_CONTROLLER_MANAGER_SERVER_REBOOT_TIMEOUT',
   });
 });

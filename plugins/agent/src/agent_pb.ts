@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file agent.proto.
  */
 export const file_agent: GenFile = /*@__PURE__*/
-  fileDesc("CgthZ2VudC5wcm90bxIDYXBpIoABChNDcmVhdGVTZXJ2ZXJSZXF1ZXN0EioKCGhhcmR3YXJlGAEgASgLMhguYXBpLkhhcmR3YXJlSW5mb3JtYXRpb24SEAoIaG9zdG5hbWUYAyABKAkSFAoMY2FwYWJpbGl0aWVzGBAgAygJEhUKDWFnZW50X3ZlcnNpb24YESABKAkipQEKFENyZWF0ZVNlcnZlclJlc3BvbnNlEgwKBHdpcGUYASABKAgSFQoNaW5zZWN1cmVfd2lwZRgCIAEoCBIRCglzZXR1cF9ibWMYAyABKAgSFgoOcmVib290X3RpbWVvdXQYBCABKAESDQoFdG9rZW4YECABKAkSDAoEaG9sZBgRIAEoCRIQCghhY2NlcHRlZBgSIAEoCBIOCgZyZWJvb3QYEyABKAgi3AIKE0hhcmR3YXJlSW5mb3JtYXRpb24SJgoGc3lzdGVtGAEgASgLMhYuYXBpLlN5c3RlbUluZm9ybWF0aW9uEigKB2NvbXB1dGUYAiABKAsyFy5hcGkuQ29tcHV0ZUluZm9ybWF0aW9uEiYKBm1lbW9yeRgDIAEoCzIWLmFwaS5NZW1vcnlJbmZvcm1hdGlvbhIoCgdzdG9yYWdlGAQgASgLMhcuYXBpLlN0b3JhZ2VJbmZvcm1hdGlvbhIoCgduZXR3b3JrGAUgASgLMhcuYXBpLk5ldHdvcmtJbmZvcm1hdGlvbhIqCghmaXJtd2FyZRgQIAEoCzIYLmFwaS5GaXJtd2FyZUluZm9ybWF0aW9uEiwKCWJhc2Vib2FyZBgRIAEoCzIZLmFwaS5CYXNlYm9hcmRJbmZvcm1hdGlvbhIdCgNibWMYEiABKAsyEC5hcGkuQk1DSGFyZHdhcmUimQEKEVN5c3RlbUluZm9ybWF0aW9uEgwKBHV1aWQYASABKAkSFAoMbWFudWZhY3R1cmVyGAIgASgJEhQKDHByb2R1Y3RfbmFtZRgDIAEoCRIPCgd2ZXJzaW9uGAQgASgJEhUKDXNlcmlhbF9udW1iZXIYBSABKAkSEgoKc2t1X251bWJlchgGIAEoCRIOCgZmYW1pbHkYByABKAkihwEKEkNvbXB1dGVJbmZvcm1hdGlvbhIYChB0b3RhbF9jb3JlX2NvdW50GAEgASgNEhoKEnRvdGFsX3RocmVhZF9jb3VudBgCIAEoDRIXCg9wcm9jZXNzb3JfY291bnQYAyABKA0SIgoKcHJvY2Vzc29ycxgEIAMoCzIOLmFwaS5Qcm9jZXNzb3IihwEKCVByb2Nlc3NvchIUCgxtYW51ZmFjdHVyZXIYASABKAkSFAoMcHJvZHVjdF9uYW1lGAIgASgJEhUKDXNlcmlhbF9udW1iZXIYAyABKAkSDQoFc3BlZWQYBCABKA0SEgoKY29yZV9jb3VudBgFIAEoDRIUCgx0aHJlYWRfY291bnQYBiABKA0iYQoRTWVtb3J5SW5mb3JtYXRpb24SEgoKdG90YWxfc2l6ZRgBIAEoDRIUCgxtb2R1bGVfY291bnQYAiABKA0SIgoHbW9kdWxlcxgDIAMoCzIRLmFwaS5NZW1vcnlNb2R1bGUifAoMTWVtb3J5TW9kdWxlEhQKDG1hbnVmYWN0dXJlchgBIAEoCRIUCgxwcm9kdWN0X25hbWUYAiABKAkSFQoNc2VyaWFsX251bWJlchgDIAEoCRIMCgR0eXBlGAQgASgJEgwKBHNpemUYBSABKA0SDQoFc3BlZWQYBiABKA0iYwoSU3RvcmFnZUluZm9ybWF0aW9uEhIKCnRvdGFsX3NpemUYASABKAQSFAoMZGV2aWNlX2NvdW50GAIgASgNEiMKB2RldmljZXMYAyADKAsyEi5hcGkuU3RvcmFnZURldmljZSKbAQoNU3RvcmFnZURldmljZRIeCgR0eXBlGAEgASgOMhAuYXBpLlN0b3JhZ2VUeXBlEgwKBHNpemUYAiABKAQSDQoFbW9kZWwYAyABKAkSDgoGc2VyaWFsGAQgASgJEgwKBG5hbWUYBSABKAkSEwoLZGV2aWNlX25hbWUYBiABKAkSDAoEdXVpZBgHIAEoCRIMCgR3d2lkGAggASgJIlgKEk5ldHdvcmtJbmZvcm1hdGlvbhIXCg9pbnRlcmZhY2VfY291bnQYASABKA0SKQoKaW50ZXJmYWNlcxgCIAMoCzIVLmFwaS5OZXR3b3JrSW50ZXJmYWNlIqABChBOZXR3b3JrSW50ZXJmYWNlEg0KBWluZGV4GAEgASgNEgwKBG5hbWUYAiABKAkSDQoFZmxhZ3MYAyABKAkSCwoDbXR1GAQgASgNEgsKA21hYxgFIAEoCRIRCglhZGRyZXNzZXMYBiADKAkSDwoHY2FycmllchgQIAEoCBISCgpzcGVlZF9tYnBzGBEgASgNEg4KBmRyaXZlchgSIAEoCSJfChNGaXJtd2FyZUluZm9ybWF0aW9uEg4KBnZlbmRvchgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhQKDHJlbGVhc2VfZGF0ZRgDIAEoCRIRCglib290X21vZGUYBCABKAkiWQoUQmFzZWJvYXJkSW5mb3JtYXRpb24SFAoMbWFudWZhY3R1cmVyGAEgASgJEhQKDHByb2R1Y3RfbmFtZRgCIAEoCRIVCg1zZXJpYWxfbnVtYmVyGAMgASgJIoUBCgtCTUNIYXJkd2FyZRIPCgdwcmVzZW50GAEgASgIEhQKDGlwbWlfdmVyc2lvbhgCIAEoCRIYChBmaXJtd2FyZV92ZXJzaW9uGAMgASgJEhcKD21hbnVmYWN0dXJlcl9pZBgEIAEoDRIPCgdhZGRyZXNzGAUgASgJEgsKA21hYxgGIAEoCSIoChhNYXJrU2VydmVyQXNXaXBlZFJlcXVlc3QSDAoEdXVpZBgBIAEoCSIbChlNYXJrU2VydmVyQXNXaXBlZFJlc3BvbnNlIigKB0FkZHJlc3MSDAoEdHlwZRgBIAEoCRIPCgdhZGRyZXNzGAIgASgJIk4KH1JlY29uY2lsZVNlcnZlckFkZHJlc3Nlc1JlcXVlc3QSDAoEdXVpZBgBIAEoCRIdCgdhZGRyZXNzGAIgAygLMgwuYXBpLkFkZHJlc3MiIgogUmVjb25jaWxlU2VydmVyQWRkcmVzc2VzUmVzcG9uc2UiIAoQSGVhcnRiZWF0UmVxdWVzdBIMCgR1dWlkGAEgASgJIjAKEUhlYXJ0YmVhdFJlc3BvbnNlEg0KBXRva2VuGBAgASgJEgwKBHN0b3AYESABKAgiPwoHQk1DSW5mbxIKCgJpcBgBIAEoCRIMCgRwb3J0GAIgASgNEgwKBHVzZXIYAyABKAkSDAoEcGFzcxgEIAEoCSJEChRVcGRhdGVCTUNJbmZvUmVxdWVzdBIMCgR1dWlkGAEgASgJEh4KCGJtY19pbmZvGAIgASgLMgwuYXBpLkJNQ0luZm8iFwoVVXBkYXRlQk1DSW5mb1Jlc3BvbnNlIkQKFFJlcG9ydEZhaWx1cmVSZXF1ZXN0EgwKBHV1aWQYASABKAkSDQoFc3RhZ2UYAiABKAkSDwoHbWVzc2FnZRgDIAEoCSIXChVSZXBvcnRGYWlsdXJlUmVzcG9uc2UqPgoLU3RvcmFnZVR5cGUSCwoHVW5rbm93bhAAEgcKA1NTRBABEgcKA0hERBACEggKBE5WTWUQAxIGCgJTRBAEMtUDCgVBZ2VudBJDCgxDcmVhdGVTZXJ2ZXISGC5hcGkuQ3JlYXRlU2VydmVyUmVxdWVzdBoZLmFwaS5DcmVhdGVTZXJ2ZXJSZXNwb25zZRJSChFNYXJrU2VydmVyQXNXaXBlZBIdLmFwaS5NYXJrU2VydmVyQXNXaXBlZFJlcXVlc3QaHi5hcGkuTWFya1NlcnZlckFzV2lwZWRSZXNwb25zZRJnChhSZWNvbmNpbGVTZXJ2ZXJBZGRyZXNzZXMSJC5hcGkuUmVjb25jaWxlU2VydmVyQWRkcmVzc2VzUmVxdWVzdBolLmFwaS5SZWNvbmNpbGVTZXJ2ZXJBZGRyZXNzZXNSZXNwb25zZRI6CglIZWFydGJlYXQSFS5hcGkuSGVhcnRiZWF0UmVxdWVzdBoWLmFwaS5IZWFydGJlYXRSZXNwb25zZRJGCg1VcGRhdGVCTUNJbmZvEhkuYXBpLlVwZGF0ZUJNQ0luZm9SZXF1ZXN0GhouYXBpLlVwZGF0ZUJNQ0luZm9SZXNwb25zZRJGCg1SZXBvcnRGYWlsdXJlEhkuYXBpLlJlcG9ydEZhaWx1cmVSZXF1ZXN0GhouYXBpLlJlcG9ydEZhaWx1cmVSZXNwb25zZWIGcHJvdG8z");
+  fileDesc("CgthZ2VudC5wcm90bxIDYXBpIoABChNDcmVhdGVTZXJ2ZXJSZXF1ZXN0EioKCGhhcmR3YXJlGAEgASgLMhguYXBpLkhhcmR3YXJlSW5mb3JtYXRpb24SEAoIaG9zdG5hbWUYAyABKAkSFAoMY2FwYWJpbGl0aWVzGBAgAygJEhUKDWFnZW50X3ZlcnNpb24YESABKAki2QEKFENyZWF0ZVNlcnZlclJlc3BvbnNlEgwKBHdpcGUYASABKAgSFQoNaW5zZWN1cmVfd2lwZRgCIAEoCBIRCglzZXR1cF9ibWMYAyABKAgSFgoOcmVib290X3RpbWVvdXQYBCABKAESDQoFdG9rZW4YECABKAkSDAoEaG9sZBgRIAEoCRIQCghhY2NlcHRlZBgSIAEoCBIOCgZyZWJvb3QYEyABKAgSIAoJd2lwZV9wbGFuGBQgASgLMg0uYXBpLldpcGVQbGFuEhAKCGJtY191c2VyGBUgASgJIjgKCFdpcGVQbGFuEg4KBm1ldGhvZBgBIAEoCRIcCgVydWxlcxgCIAMoCzINLmFwaS5EaXNrUnVsZSJHCghEaXNrUnVsZRIOCgZzZXJpYWwYASABKAkSCwoDd3duGAIgASgJEg4KBm1ldGhvZBgDIAEoCRIOCgZyZWFzb24YBCABKAkiyAEKCkRpc2tSZXN1bHQSEwoLZGV2aWNlX25hbWUYASABKAkSDgoGc2VyaWFsGAIgASgJEgsKA3d3bhgDIAEoCRIOCgZtZXRob2QYBCABKAkSDgoGcmVhc29uGAUgASgJEg0KBXN0YXRlGAYgASgJEhIKCnNpemVfYnl0ZXMYByABKAQSEgoKZG9uZV9ieXRlcxgIIAEoBBIPCgdzZWNvbmRzGAkgASgNEg8KB3NhbXBsZXMYCiABKA0SDwoHcHJvYmxlbRgLIAEoCSLcAgoTSGFyZHdhcmVJbmZvcm1hdGlvbhImCgZzeXN0ZW0YASABKAsyFi5hcGkuU3lzdGVtSW5mb3JtYXRpb24SKAoHY29tcHV0ZRgCIAEoCzIXLmFwaS5Db21wdXRlSW5mb3JtYXRpb24SJgoGbWVtb3J5GAMgASgLMhYuYXBpLk1lbW9yeUluZm9ybWF0aW9uEigKB3N0b3JhZ2UYBCABKAsyFy5hcGkuU3RvcmFnZUluZm9ybWF0aW9uEigKB25ldHdvcmsYBSABKAsyFy5hcGkuTmV0d29ya0luZm9ybWF0aW9uEioKCGZpcm13YXJlGBAgASgLMhguYXBpLkZpcm13YXJlSW5mb3JtYXRpb24SLAoJYmFzZWJvYXJkGBEgASgLMhkuYXBpLkJhc2Vib2FyZEluZm9ybWF0aW9uEh0KA2JtYxgSIAEoCzIQLmFwaS5CTUNIYXJkd2FyZSKZAQoRU3lzdGVtSW5mb3JtYXRpb24SDAoEdXVpZBgBIAEoCRIUCgxtYW51ZmFjdHVyZXIYAiABKAkSFAoMcHJvZHVjdF9uYW1lGAMgASgJEg8KB3ZlcnNpb24YBCABKAkSFQoNc2VyaWFsX251bWJlchgFIAEoCRISCgpza3VfbnVtYmVyGAYgASgJEg4KBmZhbWlseRgHIAEoCSKHAQoSQ29tcHV0ZUluZm9ybWF0aW9uEhgKEHRvdGFsX2NvcmVfY291bnQYASABKA0SGgoSdG90YWxfdGhyZWFkX2NvdW50GAIgASgNEhcKD3Byb2Nlc3Nvcl9jb3VudBgDIAEoDRIiCgpwcm9jZXNzb3JzGAQgAygLMg4uYXBpLlByb2Nlc3NvciKHAQoJUHJvY2Vzc29yEhQKDG1hbnVmYWN0dXJlchgBIAEoCRIUCgxwcm9kdWN0X25hbWUYAiABKAkSFQoNc2VyaWFsX251bWJlchgDIAEoCRINCgVzcGVlZBgEIAEoDRISCgpjb3JlX2NvdW50GAUgASgNEhQKDHRocmVhZF9jb3VudBgGIAEoDSJhChFNZW1vcnlJbmZvcm1hdGlvbhISCgp0b3RhbF9zaXplGAEgASgNEhQKDG1vZHVsZV9jb3VudBgCIAEoDRIiCgdtb2R1bGVzGAMgAygLMhEuYXBpLk1lbW9yeU1vZHVsZSJ8CgxNZW1vcnlNb2R1bGUSFAoMbWFudWZhY3R1cmVyGAEgASgJEhQKDHByb2R1Y3RfbmFtZRgCIAEoCRIVCg1zZXJpYWxfbnVtYmVyGAMgASgJEgwKBHR5cGUYBCABKAkSDAoEc2l6ZRgFIAEoDRINCgVzcGVlZBgGIAEoDSJjChJTdG9yYWdlSW5mb3JtYXRpb24SEgoKdG90YWxfc2l6ZRgBIAEoBBIUCgxkZXZpY2VfY291bnQYAiABKA0SIwoHZGV2aWNlcxgDIAMoCzISLmFwaS5TdG9yYWdlRGV2aWNlIpsBCg1TdG9yYWdlRGV2aWNlEh4KBHR5cGUYASABKA4yEC5hcGkuU3RvcmFnZVR5cGUSDAoEc2l6ZRgCIAEoBBINCgVtb2RlbBgDIAEoCRIOCgZzZXJpYWwYBCABKAkSDAoEbmFtZRgFIAEoCRITCgtkZXZpY2VfbmFtZRgGIAEoCRIMCgR1dWlkGAcgASgJEgwKBHd3aWQYCCABKAkiWAoSTmV0d29ya0luZm9ybWF0aW9uEhcKD2ludGVyZmFjZV9jb3VudBgBIAEoDRIpCgppbnRlcmZhY2VzGAIgAygLMhUuYXBpLk5ldHdvcmtJbnRlcmZhY2UioAEKEE5ldHdvcmtJbnRlcmZhY2USDQoFaW5kZXgYASABKA0SDAoEbmFtZRgCIAEoCRINCgVmbGFncxgDIAEoCRILCgNtdHUYBCABKA0SCwoDbWFjGAUgASgJEhEKCWFkZHJlc3NlcxgGIAMoCRIPCgdjYXJyaWVyGBAgASgIEhIKCnNwZWVkX21icHMYESABKA0SDgoGZHJpdmVyGBIgASgJIl8KE0Zpcm13YXJlSW5mb3JtYXRpb24SDgoGdmVuZG9yGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSFAoMcmVsZWFzZV9kYXRlGAMgASgJEhEKCWJvb3RfbW9kZRgEIAEoCSJZChRCYXNlYm9hcmRJbmZvcm1hdGlvbhIUCgxtYW51ZmFjdHVyZXIYASABKAkSFAoMcHJvZHVjdF9uYW1lGAIgASgJEhUKDXNlcmlhbF9udW1iZXIYAyABKAkihQEKC0JNQ0hhcmR3YXJlEg8KB3ByZXNlbnQYASABKAgSFAoMaXBtaV92ZXJzaW9uGAIgASgJEhgKEGZpcm13YXJlX3ZlcnNpb24YAyABKAkSFwoPbWFudWZhY3R1cmVyX2lkGAQgASgNEg8KB2FkZHJlc3MYBSABKAkSCwoDbWFjGAYgASgJIkgKGE1hcmtTZXJ2ZXJBc1dpcGVkUmVxdWVzdBIMCgR1dWlkGAEgASgJEh4KBWRpc2tzGBAgAygLMg8uYXBpLkRpc2tSZXN1bHQiGwoZTWFya1NlcnZlckFzV2lwZWRSZXNwb25zZSIoCgdBZGRyZXNzEgwKBHR5cGUYASABKAkSDwoHYWRkcmVzcxgCIAEoCSJOCh9SZWNvbmNpbGVTZXJ2ZXJBZGRyZXNzZXNSZXF1ZXN0EgwKBHV1aWQYASABKAkSHQoHYWRkcmVzcxgCIAMoCzIMLmFwaS5BZGRyZXNzIiIKIFJlY29uY2lsZVNlcnZlckFkZHJlc3Nlc1Jlc3BvbnNlIkAKEEhlYXJ0YmVhdFJlcXVlc3QSDAoEdXVpZBgBIAEoCRIeCgVkaXNrcxgQIAMoCzIPLmFwaS5EaXNrUmVzdWx0IkUKEUhlYXJ0YmVhdFJlc3BvbnNlEg0KBXRva2VuGBAgASgJEgwKBHN0b3AYESABKAgSEwoLc3RvcF9yZWFzb24YEiABKAkiPwoHQk1DSW5mbxIKCgJpcBgBIAEoCRIMCgRwb3J0GAIgASgNEgwKBHVzZXIYAyABKAkSDAoEcGFzcxgEIAEoCSJEChRVcGRhdGVCTUNJbmZvUmVxdWVzdBIMCgR1dWlkGAEgASgJEh4KCGJtY19pbmZvGAIgASgLMgwuYXBpLkJNQ0luZm8iFwoVVXBkYXRlQk1DSW5mb1Jlc3BvbnNlImQKFFJlcG9ydEZhaWx1cmVSZXF1ZXN0EgwKBHV1aWQYASABKAkSDQoFc3RhZ2UYAiABKAkSDwoHbWVzc2FnZRgDIAEoCRIeCgVkaXNrcxgEIAMoCzIPLmFwaS5EaXNrUmVzdWx0IhcKFVJlcG9ydEZhaWx1cmVSZXNwb25zZSo+CgtTdG9yYWdlVHlwZRILCgdVbmtub3duEAASBwoDU1NEEAESBwoDSEREEAISCAoETlZNZRADEgYKAlNEEAQy1QMKBUFnZW50EkMKDENyZWF0ZVNlcnZlchIYLmFwaS5DcmVhdGVTZXJ2ZXJSZXF1ZXN0GhkuYXBpLkNyZWF0ZVNlcnZlclJlc3BvbnNlElIKEU1hcmtTZXJ2ZXJBc1dpcGVkEh0uYXBpLk1hcmtTZXJ2ZXJBc1dpcGVkUmVxdWVzdBoeLmFwaS5NYXJrU2VydmVyQXNXaXBlZFJlc3BvbnNlEmcKGFJlY29uY2lsZVNlcnZlckFkZHJlc3NlcxIkLmFwaS5SZWNvbmNpbGVTZXJ2ZXJBZGRyZXNzZXNSZXF1ZXN0GiUuYXBpLlJlY29uY2lsZVNlcnZlckFkZHJlc3Nlc1Jlc3BvbnNlEjoKCUhlYXJ0YmVhdBIVLmFwaS5IZWFydGJlYXRSZXF1ZXN0GhYuYXBpLkhlYXJ0YmVhdFJlc3BvbnNlEkYKDVVwZGF0ZUJNQ0luZm8SGS5hcGkuVXBkYXRlQk1DSW5mb1JlcXVlc3QaGi5hcGkuVXBkYXRlQk1DSW5mb1Jlc3BvbnNlEkYKDVJlcG9ydEZhaWx1cmUSGS5hcGkuUmVwb3J0RmFpbHVyZVJlcXVlc3QaGi5hcGkuUmVwb3J0RmFpbHVyZVJlc3BvbnNlYgZwcm90bzM");
 
 /**
  * @generated from message api.CreateServerRequest
@@ -32,7 +32,8 @@ export type CreateServerRequest = Message<"api.CreateServerRequest"> & {
   hostname: string;
 
   /**
-   * What this agent can do beyond registering: "wipe" is every disk by one method. Only read beside agent_version.
+   * What this agent can do beyond registering. Only read beside agent_version. "wipe" is every disk by one method; "wipe-plan" is disk by
+   * disk, by wipe_plan; "wipe:zero" and the like name the methods of a plan it knows; "bmc-setup" is a login on the local BMC.
    *
    * @generated from field: repeated string capabilities = 16;
    */
@@ -106,6 +107,20 @@ export type CreateServerResponse = Message<"api.CreateServerResponse"> & {
    * @generated from field: bool reboot = 19;
    */
   reboot: boolean;
+
+  /**
+   * What to do to which disk; only to an agent with "wipe-plan", and only beside wipe.
+   *
+   * @generated from field: api.WipePlan wipe_plan = 20;
+   */
+  wipePlan?: WipePlan | undefined;
+
+  /**
+   * The user to set up on the BMC, with setup_bmc; empty is "sidero".
+   *
+   * @generated from field: string bmc_user = 21;
+   */
+  bmcUser: string;
 };
 
 /**
@@ -114,6 +129,141 @@ export type CreateServerResponse = Message<"api.CreateServerResponse"> & {
  */
 export const CreateServerResponseSchema: GenMessage<CreateServerResponse> = /*@__PURE__*/
   messageDesc(file_agent, 1);
+
+/**
+ * A wipe, disk by disk.
+ *
+ * @generated from message api.WipePlan
+ */
+export type WipePlan = Message<"api.WipePlan"> & {
+  /**
+   * For every disk that no rule names: "insecure", "zero", "discard", "nvme-sanitize", "nvme-format", "ata-secure-erase".
+   *
+   * @generated from field: string method = 1;
+   */
+  method: string;
+
+  /**
+   * @generated from field: repeated api.DiskRule rules = 2;
+   */
+  rules: DiskRule[];
+};
+
+/**
+ * Describes the message api.WipePlan.
+ * Use `create(WipePlanSchema)` to create a new message.
+ */
+export const WipePlanSchema: GenMessage<WipePlan> = /*@__PURE__*/
+  messageDesc(file_agent, 2);
+
+/**
+ * Names a disk by serial number or world wide name; the first rule that fits counts.
+ *
+ * @generated from message api.DiskRule
+ */
+export type DiskRule = Message<"api.DiskRule"> & {
+  /**
+   * @generated from field: string serial = 1;
+   */
+  serial: string;
+
+  /**
+   * @generated from field: string wwn = 2;
+   */
+  wwn: string;
+
+  /**
+   * As in WipePlan, or "keep".
+   *
+   * @generated from field: string method = 3;
+   */
+  method: string;
+
+  /**
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message api.DiskRule.
+ * Use `create(DiskRuleSchema)` to create a new message.
+ */
+export const DiskRuleSchema: GenMessage<DiskRule> = /*@__PURE__*/
+  messageDesc(file_agent, 3);
+
+/**
+ * One disk of a wipe: how far it is, or how it ended.
+ *
+ * @generated from message api.DiskResult
+ */
+export type DiskResult = Message<"api.DiskResult"> & {
+  /**
+   * @generated from field: string device_name = 1;
+   */
+  deviceName: string;
+
+  /**
+   * @generated from field: string serial = 2;
+   */
+  serial: string;
+
+  /**
+   * @generated from field: string wwn = 3;
+   */
+  wwn: string;
+
+  /**
+   * @generated from field: string method = 4;
+   */
+  method: string;
+
+  /**
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+
+  /**
+   * "pending", "running", "done", "kept", "failed".
+   *
+   * @generated from field: string state = 6;
+   */
+  state: string;
+
+  /**
+   * @generated from field: uint64 size_bytes = 7;
+   */
+  sizeBytes: bigint;
+
+  /**
+   * @generated from field: uint64 done_bytes = 8;
+   */
+  doneBytes: bigint;
+
+  /**
+   * @generated from field: uint32 seconds = 9;
+   */
+  seconds: number;
+
+  /**
+   * Places read back and found empty.
+   *
+   * @generated from field: uint32 samples = 10;
+   */
+  samples: number;
+
+  /**
+   * @generated from field: string problem = 11;
+   */
+  problem: string;
+};
+
+/**
+ * Describes the message api.DiskResult.
+ * Use `create(DiskResultSchema)` to create a new message.
+ */
+export const DiskResultSchema: GenMessage<DiskResult> = /*@__PURE__*/
+  messageDesc(file_agent, 4);
 
 /**
  * @generated from message api.HardwareInformation
@@ -165,7 +315,7 @@ export type HardwareInformation = Message<"api.HardwareInformation"> & {
  * Use `create(HardwareInformationSchema)` to create a new message.
  */
 export const HardwareInformationSchema: GenMessage<HardwareInformation> = /*@__PURE__*/
-  messageDesc(file_agent, 2);
+  messageDesc(file_agent, 5);
 
 /**
  * @generated from message api.SystemInformation
@@ -212,7 +362,7 @@ export type SystemInformation = Message<"api.SystemInformation"> & {
  * Use `create(SystemInformationSchema)` to create a new message.
  */
 export const SystemInformationSchema: GenMessage<SystemInformation> = /*@__PURE__*/
-  messageDesc(file_agent, 3);
+  messageDesc(file_agent, 6);
 
 /**
  * @generated from message api.ComputeInformation
@@ -244,7 +394,7 @@ export type ComputeInformation = Message<"api.ComputeInformation"> & {
  * Use `create(ComputeInformationSchema)` to create a new message.
  */
 export const ComputeInformationSchema: GenMessage<ComputeInformation> = /*@__PURE__*/
-  messageDesc(file_agent, 4);
+  messageDesc(file_agent, 7);
 
 /**
  * @generated from message api.Processor
@@ -288,7 +438,7 @@ export type Processor = Message<"api.Processor"> & {
  * Use `create(ProcessorSchema)` to create a new message.
  */
 export const ProcessorSchema: GenMessage<Processor> = /*@__PURE__*/
-  messageDesc(file_agent, 5);
+  messageDesc(file_agent, 8);
 
 /**
  * @generated from message api.MemoryInformation
@@ -317,7 +467,7 @@ export type MemoryInformation = Message<"api.MemoryInformation"> & {
  * Use `create(MemoryInformationSchema)` to create a new message.
  */
 export const MemoryInformationSchema: GenMessage<MemoryInformation> = /*@__PURE__*/
-  messageDesc(file_agent, 6);
+  messageDesc(file_agent, 9);
 
 /**
  * @generated from message api.MemoryModule
@@ -363,7 +513,7 @@ export type MemoryModule = Message<"api.MemoryModule"> & {
  * Use `create(MemoryModuleSchema)` to create a new message.
  */
 export const MemoryModuleSchema: GenMessage<MemoryModule> = /*@__PURE__*/
-  messageDesc(file_agent, 7);
+  messageDesc(file_agent, 10);
 
 /**
  * @generated from message api.StorageInformation
@@ -392,7 +542,7 @@ export type StorageInformation = Message<"api.StorageInformation"> & {
  * Use `create(StorageInformationSchema)` to create a new message.
  */
 export const StorageInformationSchema: GenMessage<StorageInformation> = /*@__PURE__*/
-  messageDesc(file_agent, 8);
+  messageDesc(file_agent, 11);
 
 /**
  * @generated from message api.StorageDevice
@@ -446,7 +596,7 @@ export type StorageDevice = Message<"api.StorageDevice"> & {
  * Use `create(StorageDeviceSchema)` to create a new message.
  */
 export const StorageDeviceSchema: GenMessage<StorageDevice> = /*@__PURE__*/
-  messageDesc(file_agent, 9);
+  messageDesc(file_agent, 12);
 
 /**
  * @generated from message api.NetworkInformation
@@ -468,7 +618,7 @@ export type NetworkInformation = Message<"api.NetworkInformation"> & {
  * Use `create(NetworkInformationSchema)` to create a new message.
  */
 export const NetworkInformationSchema: GenMessage<NetworkInformation> = /*@__PURE__*/
-  messageDesc(file_agent, 10);
+  messageDesc(file_agent, 13);
 
 /**
  * @generated from message api.NetworkInterface
@@ -531,7 +681,7 @@ export type NetworkInterface = Message<"api.NetworkInterface"> & {
  * Use `create(NetworkInterfaceSchema)` to create a new message.
  */
 export const NetworkInterfaceSchema: GenMessage<NetworkInterface> = /*@__PURE__*/
-  messageDesc(file_agent, 11);
+  messageDesc(file_agent, 14);
 
 /**
  * @generated from message api.FirmwareInformation
@@ -565,7 +715,7 @@ export type FirmwareInformation = Message<"api.FirmwareInformation"> & {
  * Use `create(FirmwareInformationSchema)` to create a new message.
  */
 export const FirmwareInformationSchema: GenMessage<FirmwareInformation> = /*@__PURE__*/
-  messageDesc(file_agent, 12);
+  messageDesc(file_agent, 15);
 
 /**
  * @generated from message api.BaseboardInformation
@@ -592,7 +742,7 @@ export type BaseboardInformation = Message<"api.BaseboardInformation"> & {
  * Use `create(BaseboardInformationSchema)` to create a new message.
  */
 export const BaseboardInformationSchema: GenMessage<BaseboardInformation> = /*@__PURE__*/
-  messageDesc(file_agent, 13);
+  messageDesc(file_agent, 16);
 
 /**
  * @generated from message api.BMCHardware
@@ -636,7 +786,7 @@ export type BMCHardware = Message<"api.BMCHardware"> & {
  * Use `create(BMCHardwareSchema)` to create a new message.
  */
 export const BMCHardwareSchema: GenMessage<BMCHardware> = /*@__PURE__*/
-  messageDesc(file_agent, 14);
+  messageDesc(file_agent, 17);
 
 /**
  * @generated from message api.MarkServerAsWipedRequest
@@ -646,6 +796,13 @@ export type MarkServerAsWipedRequest = Message<"api.MarkServerAsWipedRequest"> &
    * @generated from field: string uuid = 1;
    */
   uuid: string;
+
+  /**
+   * Empty from the original's agent.
+   *
+   * @generated from field: repeated api.DiskResult disks = 16;
+   */
+  disks: DiskResult[];
 };
 
 /**
@@ -653,7 +810,7 @@ export type MarkServerAsWipedRequest = Message<"api.MarkServerAsWipedRequest"> &
  * Use `create(MarkServerAsWipedRequestSchema)` to create a new message.
  */
 export const MarkServerAsWipedRequestSchema: GenMessage<MarkServerAsWipedRequest> = /*@__PURE__*/
-  messageDesc(file_agent, 15);
+  messageDesc(file_agent, 18);
 
 /**
  * @generated from message api.MarkServerAsWipedResponse
@@ -666,7 +823,7 @@ export type MarkServerAsWipedResponse = Message<"api.MarkServerAsWipedResponse">
  * Use `create(MarkServerAsWipedResponseSchema)` to create a new message.
  */
 export const MarkServerAsWipedResponseSchema: GenMessage<MarkServerAsWipedResponse> = /*@__PURE__*/
-  messageDesc(file_agent, 16);
+  messageDesc(file_agent, 19);
 
 /**
  * @generated from message api.Address
@@ -690,7 +847,7 @@ export type Address = Message<"api.Address"> & {
  * Use `create(AddressSchema)` to create a new message.
  */
 export const AddressSchema: GenMessage<Address> = /*@__PURE__*/
-  messageDesc(file_agent, 17);
+  messageDesc(file_agent, 20);
 
 /**
  * @generated from message api.ReconcileServerAddressesRequest
@@ -712,7 +869,7 @@ export type ReconcileServerAddressesRequest = Message<"api.ReconcileServerAddres
  * Use `create(ReconcileServerAddressesRequestSchema)` to create a new message.
  */
 export const ReconcileServerAddressesRequestSchema: GenMessage<ReconcileServerAddressesRequest> = /*@__PURE__*/
-  messageDesc(file_agent, 18);
+  messageDesc(file_agent, 21);
 
 /**
  * @generated from message api.ReconcileServerAddressesResponse
@@ -725,7 +882,7 @@ export type ReconcileServerAddressesResponse = Message<"api.ReconcileServerAddre
  * Use `create(ReconcileServerAddressesResponseSchema)` to create a new message.
  */
 export const ReconcileServerAddressesResponseSchema: GenMessage<ReconcileServerAddressesResponse> = /*@__PURE__*/
-  messageDesc(file_agent, 19);
+  messageDesc(file_agent, 22);
 
 /**
  * @generated from message api.HeartbeatRequest
@@ -735,6 +892,13 @@ export type HeartbeatRequest = Message<"api.HeartbeatRequest"> & {
    * @generated from field: string uuid = 1;
    */
   uuid: string;
+
+  /**
+   * Empty from the original's agent.
+   *
+   * @generated from field: repeated api.DiskResult disks = 16;
+   */
+  disks: DiskResult[];
 };
 
 /**
@@ -742,7 +906,7 @@ export type HeartbeatRequest = Message<"api.HeartbeatRequest"> & {
  * Use `create(HeartbeatRequestSchema)` to create a new message.
  */
 export const HeartbeatRequestSchema: GenMessage<HeartbeatRequest> = /*@__PURE__*/
-  messageDesc(file_agent, 20);
+  messageDesc(file_agent, 23);
 
 /**
  * @generated from message api.HeartbeatResponse
@@ -761,6 +925,13 @@ export type HeartbeatResponse = Message<"api.HeartbeatResponse"> & {
    * @generated from field: bool stop = 17;
    */
   stop: boolean;
+
+  /**
+   * Why.
+   *
+   * @generated from field: string stop_reason = 18;
+   */
+  stopReason: string;
 };
 
 /**
@@ -768,7 +939,7 @@ export type HeartbeatResponse = Message<"api.HeartbeatResponse"> & {
  * Use `create(HeartbeatResponseSchema)` to create a new message.
  */
 export const HeartbeatResponseSchema: GenMessage<HeartbeatResponse> = /*@__PURE__*/
-  messageDesc(file_agent, 21);
+  messageDesc(file_agent, 24);
 
 /**
  * @generated from message api.BMCInfo
@@ -800,7 +971,7 @@ export type BMCInfo = Message<"api.BMCInfo"> & {
  * Use `create(BMCInfoSchema)` to create a new message.
  */
 export const BMCInfoSchema: GenMessage<BMCInfo> = /*@__PURE__*/
-  messageDesc(file_agent, 22);
+  messageDesc(file_agent, 25);
 
 /**
  * @generated from message api.UpdateBMCInfoRequest
@@ -822,7 +993,7 @@ export type UpdateBMCInfoRequest = Message<"api.UpdateBMCInfoRequest"> & {
  * Use `create(UpdateBMCInfoRequestSchema)` to create a new message.
  */
 export const UpdateBMCInfoRequestSchema: GenMessage<UpdateBMCInfoRequest> = /*@__PURE__*/
-  messageDesc(file_agent, 23);
+  messageDesc(file_agent, 26);
 
 /**
  * @generated from message api.UpdateBMCInfoResponse
@@ -835,7 +1006,7 @@ export type UpdateBMCInfoResponse = Message<"api.UpdateBMCInfoResponse"> & {
  * Use `create(UpdateBMCInfoResponseSchema)` to create a new message.
  */
 export const UpdateBMCInfoResponseSchema: GenMessage<UpdateBMCInfoResponse> = /*@__PURE__*/
-  messageDesc(file_agent, 24);
+  messageDesc(file_agent, 27);
 
 /**
  * @generated from message api.ReportFailureRequest
@@ -857,6 +1028,13 @@ export type ReportFailureRequest = Message<"api.ReportFailureRequest"> & {
    * @generated from field: string message = 3;
    */
   message: string;
+
+  /**
+   * How far each disk got, when a wipe failed.
+   *
+   * @generated from field: repeated api.DiskResult disks = 4;
+   */
+  disks: DiskResult[];
 };
 
 /**
@@ -864,7 +1042,7 @@ export type ReportFailureRequest = Message<"api.ReportFailureRequest"> & {
  * Use `create(ReportFailureRequestSchema)` to create a new message.
  */
 export const ReportFailureRequestSchema: GenMessage<ReportFailureRequest> = /*@__PURE__*/
-  messageDesc(file_agent, 25);
+  messageDesc(file_agent, 28);
 
 /**
  * @generated from message api.ReportFailureResponse
@@ -877,7 +1055,7 @@ export type ReportFailureResponse = Message<"api.ReportFailureResponse"> & {
  * Use `create(ReportFailureResponseSchema)` to create a new message.
  */
 export const ReportFailureResponseSchema: GenMessage<ReportFailureResponse> = /*@__PURE__*/
-  messageDesc(file_agent, 26);
+  messageDesc(file_agent, 29);
 
 /**
  * @generated from enum api.StorageType

@@ -120,7 +120,7 @@ async function createServer(sidero: Sidero, options: AgentOptions, called: Calle
   if (server.status?.isClean) return { token, accepted: true, setupBmc };
   const order = await orderWipe(sidero, server, { pass, request: called.request });
   if (!order.wipe) return { token, accepted: true, setupBmc, hold: order.hold };
-  return { token, accepted: true, setupBmc, wipe: true, insecureWipe: order.insecure, rebootTimeout: options.rebootTimeoutMs / 1000 };
+  return { token, accepted: true, setupBmc, wipe: true, insecureWipe: order.insecure, rebootTimeout: sidero.site.rebootTimeoutMs / 1000 };
 }
 
 /** Whether the machine would boot something else than the agent now: it was allocated, or shall start from its disk. */

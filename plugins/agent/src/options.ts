@@ -1,4 +1,4 @@
-import { boolean, duration } from '@sidero/core';
+import { boolean } from '@sidero/core';
 import * as z from 'zod';
 
 const PREFIX = 'SIDERO_CONTROLLER_MANAGER';
@@ -8,11 +8,6 @@ export const agentOptions = z.strictObject({
   autoAccept: z.boolean().default(false).describe('accept every machine that registers'),
   autoBmcSetup: z.boolean().default(true).describe('have machines tell where their BMC is, and make a login on it'),
   insecureWipe: z.boolean().default(true).describe('wipe by discarding, and clearing the first and last MiB; false writes zeros over every disk'),
-  rebootTimeoutMs: z
-    .int()
-    .min(1000)
-    .default(20 * 60_000)
-    .describe('how long a wiping machine may be silent before it is power-cycled, in milliseconds'),
 });
 
 export type AgentOptions = z.output<typeof agentOptions>;
@@ -21,5 +16,4 @@ export const agentSettings = {
   autoAccept: boolean(`${PREFIX}_AUTO_ACCEPT_SERVERS`),
   autoBmcSetup: boolean(`${PREFIX}_AUTO_BMC_SETUP`),
   insecureWipe: boolean(`${PREFIX}_INSECURE_WIPE`),
-  rebootTimeoutMs: duration(`${PREFIX}_SERVER_REBOOT_TIMEOUT`),
 };
