@@ -1,0 +1,2 @@
+/** @sidero/plugin-management-api: power of virtual machines over HTTP. */
+export { managementApi } from './plugin.ts';
