@@ -1,0 +1,2 @@
+/** @sidero/plugin-ipmi: power over IPMI. */
+export { ipmi } from './plugin.ts';
