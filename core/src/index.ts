@@ -18,6 +18,7 @@ export { createLogger, type Logger } from './log.ts';
 export { createMetrics, type Metrics } from './metrics.ts';
 export { definePlugin, type Plugin, type PluginDefinition, type PluginFactory } from './plugin.ts';
 export type * from './power/index.ts';
+export * from './power/request.ts';
 export type { Controller } from './reconcile/controller.ts';
 export { leaderIdentity, type LeaderOptions, leaseIsLive, type LeaseIsLiveOptions, type LeaseTiming, runAsLeader } from './reconcile/leader.ts';
 export { runControllers, type RunControllersOptions } from './reconcile/run-controllers.ts';

@@ -27,6 +27,14 @@ export const coreErrors = {
     message: (d: BmcDetails) => `Server ${d.server}: ${d.driver} at ${d.device} did not do what it was told: ${d.problem}.`,
     next: (d: BmcDetails) => `it is tried again, by the next driver where there is one; see sidero why ${d.server}, and the BMC's own log.`,
   },
+  SIDERO_BMC_LOGIN_MISSING: {
+    message: (d: { server: string; problem: string }) => `Server ${d.server}: there is no login for its BMC: ${d.problem}.`,
+    next: () => 'put user and password into the Secret that spec.bmc names, or name another one; it is read anew each time.',
+  },
+  SIDERO_BMC_ROTATE_REFUSED: {
+    message: (d: { server: string; why: string; next: string }) => `Server ${d.server}: the password of its BMC is not changed: ${d.why}.`,
+    next: (d: { next: string }) => `${d.next}.`,
+  },
   SIDERO_BMC_UNREACHABLE: {
     message: (d: BmcDetails) => `Server ${d.server}: no answer from ${d.driver} at ${d.device}: ${d.problem}.`,
     next: (d: BmcDetails) => `check the endpoint and port in the Server's spec and the network between; then sidero power status ${d.server}.`,
@@ -115,6 +123,10 @@ export const coreErrors = {
     message: (d: { file: string; index: number; problem: string }) => `${d.file}: plugins[${d.index}] ${d.problem}.`,
     next: () => 'write it as a call of what definePlugin returns, e.g. plugins: [agent({ autoAccept: true })].',
   },
+  SIDERO_POWER_UNMANAGED: {
+    message: (d: { server: string; why: string }) => `Server ${d.server}: nobody manages its power: ${d.why}.`,
+    next: () => 'give it spec.bmc with a login, or what another power driver needs (sidero inspect lists the drivers); else switch it by hand.',
+  },
   SIDERO_REGISTRY_CONFLICT: {
     message: (d: { registry: string; name: string; first: string; second: string }) =>
       `Plugins "${d.first}" and "${d.second}" both add "${d.name}" to ${d.registry}.`,
@@ -167,6 +179,10 @@ export const coreErrors = {
   SIDERO_STAGE_IN_TAP: {
     message: (d: { tap: string; stage: string }) => `The tap of ${d.tap} calls lifecycle.${d.stage}.`,
     next: () => 'return a value from the tap instead; only transports (HTTP, gRPC, controllers) call a stage.',
+  },
+  SIDERO_WIPE_INCOMPLETE: {
+    message: (d: { uuid: string; problems: readonly string[] }) => `Server ${d.uuid} was reported wiped and is not clean: ${d.problems.join('; ')}.`,
+    next: (d: { uuid: string }) => `see each disk: kubectl get server ${d.uuid} -o yaml, status.wipe; then sidero wipe ${d.uuid}.`,
   },
   SIDERO_WIPE_NOT_HANDED: {
     message: (d: { uuid: string; why: string }) => `Server ${d.uuid} was reported wiped and is not marked clean: ${d.why}.`,

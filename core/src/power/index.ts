@@ -26,6 +26,8 @@ export interface PowerOrder {
   readonly mode?: NetworkBootMode;
   /** Only this driver. Default: those that claim the server, one after the other, until one does it. */
   readonly driver?: string;
+  /** `network-boot` leaves a machine that turns out to be on alone, and says so: for one that may be at work. Default false. */
+  readonly onlyWhenOff?: boolean;
 }
 
 /** What was done, and how it is known. */
@@ -51,13 +53,18 @@ export interface Power {
   /**
    * Does it and proves it, by reading the state back until it is as wished. That the machine boots from the network takes minutes:
    * `seen` tells. Whether it may be done is the caller's judgement.
-   * @throws SIDERO_BMC_AUTH, SIDERO_BMC_BUSY, SIDERO_BMC_FAULT, SIDERO_BMC_UNREACHABLE, SIDERO_BMC_UNSUPPORTED, SIDERO_POWER_UNMANAGED
+   * @throws SIDERO_BMC_AUTH, SIDERO_BMC_BUSY, SIDERO_BMC_FAULT, SIDERO_BMC_LOGIN_MISSING, SIDERO_BMC_UNREACHABLE, SIDERO_BMC_UNSUPPORTED,
+   * SIDERO_POWER_UNMANAGED
    */
   act(server: Server, order: PowerOrder, signal: AbortSignal): Promise<PowerProof>;
   /** What each driver's device really supports, by driver. */
   probe(server: Server, signal: AbortSignal): Promise<Readonly<Record<string, Readonly<Record<string, string>>>>>;
-  /** Gives the user of `spec.bmc` another password, and proves that it logs in. @throws as `act` */
-  changePassword(server: Server, pass: string, signal: AbortSignal): Promise<void>;
+  /**
+   * Gives the user of `spec.bmc` a new password, on the device and in the Secret, and proves that it logs in. What a crash left half done is
+   * finished by the next call. Gives a sentence for people.
+   * @throws SIDERO_BMC_LOGIN_MISSING, SIDERO_BMC_ROTATE_REFUSED and as `act`
+   */
+  rotate(server: Server, signal: AbortSignal): Promise<string>;
   /** The last contact of the machine since then, on any wire, over any replica. */
   seen(server: Server, since: Date): Sighting | undefined;
 }
@@ -81,7 +88,7 @@ export function createPower({ drivers }: PowerOptions): Power {
     read: none,
     act: none,
     probe: none,
-    changePassword: none,
+    rotate: none,
     seen: () => undefined,
   };
 }
