@@ -40,7 +40,7 @@ export class FieldReader {
       throw failure('SIDERO_IPMI_MALFORMED', { problem: `${this.#what} ends after ${this.#bytes.length} bytes, ${this.#at + count} are needed` });
     }
     this.#at += count;
-    return this.#bytes.slice(this.#at - count, this.#at);
+    return new Uint8Array(this.#bytes.subarray(this.#at - count, this.#at));
   }
 
   /** A copy of all that is left. */

@@ -12,12 +12,11 @@ export interface DeviceId {
 }
 
 export function encodeDeviceId({ firmware, ipmiVersion, manufacturerId, productId }: DeviceId): Uint8Array {
-  const [major = 0, minor = '0'] = [Number(firmware.split('.')[0]), firmware.split('.')[1]];
+  const [major = '0', minor = '0'] = firmware.split('.');
   const [versionMajor = '2', versionMinor = '0'] = ipmiVersion.split('.');
-  return join(
-    Uint8Array.of(0, 0, major & 0x7f, Number.parseInt(minor, 16) & 0xff, (Number(versionMinor) << 4) | Number(versionMajor), 0),
-    Uint8Array.of(manufacturerId, manufacturerId >>> 8, (manufacturerId >>> 16) & 0x0f, productId, productId >>> 8),
-  );
+  const version = (Number(versionMinor) << 4) | Number(versionMajor);
+  const manufacturer = [manufacturerId, manufacturerId >>> 8, (manufacturerId >>> 16) & 0x0f];
+  return Uint8Array.of(0, 0, Number(major) & 0x7f, Number.parseInt(minor, 16), version, 0, ...manufacturer, productId, productId >>> 8);
 }
 
 /** @throws SIDERO_IPMI_MALFORMED, as all decoders here */
