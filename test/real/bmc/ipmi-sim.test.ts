@@ -1,25 +1,11 @@
-import { type BmcProcess, type BootOverride, type Chassis, ipmiSimSupport, startIpmiSim } from '@sidero/testing/bmc';
+import { type BmcProcess, type Chassis, ipmiSimSupport, MemoryChassis, startIpmiSim } from '@sidero/testing/bmc';
 import { createNetwork, qemuSupport } from '@sidero/testing/qemu';
 import { describe, expect, test, vi } from 'vitest';
 import { ipmitool } from './clients.ts';
 
-/** A machine that only remembers. */
-class Remembered implements Chassis {
-  on = false;
-  readonly boots: BootOverride[] = [];
-  isOn = () => this.on;
-  powerOn(boot: BootOverride) {
-    this.on = true;
-    this.boots.push(boot);
-  }
-  powerOff() {
-    this.on = false;
-  }
-}
-
 describe.skipIf(ipmiSimSupport().length > 0)('OpenIPMI’s BMC', () => {
   test('drives our machine', async () => {
-    const chassis = new Remembered();
+    const chassis = new MemoryChassis();
     await using bmc = await startIpmiSim({ chassis });
     const run = (...command: string[]) => ipmitool(bmc, command);
     expect(await run('power', 'status')).toBe('Chassis Power is off');
@@ -35,7 +21,7 @@ describe.skipIf(ipmiSimSupport().length > 0)('OpenIPMI’s BMC', () => {
     await run('power', 'cycle');
     await vi.waitFor(() => expect(bmc.control.actions).toEqual(['on', 'cycle', 'off', 'on']), { timeout: 10_000 });
     await run('power', 'off');
-    expect(chassis.on).toBe(false);
+    expect(chassis.isOn()).toBe(false);
   });
 
   test('answers at once for a machine that takes its time', async () => {
@@ -54,7 +40,7 @@ describe.skipIf(ipmiSimSupport().length > 0)('OpenIPMI’s BMC', () => {
   });
 
   test('ends with its owner’s wish, and frees its port', async () => {
-    const start = (port?: number): Promise<BmcProcess> => startIpmiSim({ chassis: new Remembered(), ...(port ? { port } : {}) });
+    const start = (port?: number): Promise<BmcProcess> => startIpmiSim({ chassis: new MemoryChassis(), ...(port ? { port } : {}) });
     const first = await start();
     await first[Symbol.asyncDispose]();
     await using again = await start(first.port);
@@ -64,10 +50,10 @@ describe.skipIf(ipmiSimSupport().length > 0)('OpenIPMI’s BMC', () => {
   test.skipIf(qemuSupport([]).length > 0)('has an address of its own on a network of machines', async () => {
     await using network = await createNetwork();
     const host = await network.addHost('10.77.0.101');
-    const chassis = new Remembered();
+    const chassis = new MemoryChassis();
     await using bmc = await startIpmiSim({ chassis, space: host, address: '10.77.0.101', port: 623 });
     const { address, port } = bmc;
     await network.run(['ipmitool', '-I', 'lanplus', '-C', '3', '-H', address, '-p', String(port), '-U', 'admin', '-P', 'secret', 'power', 'on']);
-    expect(chassis.on).toBe(true);
+    expect(chassis.isOn()).toBe(true);
   });
 });

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
+import type { NetworkBootMode } from '@sidero/core';
 import type { BootDevice, ChassisControl, PowerAction } from './chassis.ts';
 
 /** How long a program that asks may be kept waiting: ipmi_sim stands still meanwhile, and its clients send their command again. */
@@ -50,18 +51,25 @@ const ACTIONS: Readonly<Record<string, PowerAction>> = { 'power 1': 'on', 'power
 /** The words of OpenIPMI's `chassis_control` for boot devices; "default" is its word for the disk. */
 const DEVICES: Readonly<Record<string, BootDevice>> = { none: 'normal', pxe: 'network', default: 'disk', cdrom: 'cd', bios: 'setup' };
 
-/** Answers as OpenIPMI's `chassis_control` program does: `get power boot`, `set power 1`, `set boot pxe`, `set reset 1`, `set shutdown 1`. */
+/**
+ * Answers as OpenIPMI's `chassis_control` program does: `get power boot`, `set power 1`, `set boot pxe`, `set reset 1`, `set shutdown 1`; and
+ * `set boot pxe uefi` for BMCs that know more.
+ */
 export function openIpmiChassis(control: ChassisControl): HookAnswers {
   return async ([verb, ...words]) => {
     if (verb === 'get') return lines(words.map((word) => read(control, word)));
     if (verb !== 'set') return undefined;
-    const [what = '', value = ''] = words;
+    const [what = '', value = '', mode] = words;
     const action = ACTIONS[`${what} ${value}`];
     if (action) await powerSoon(control, action);
-    else if (what === 'boot' && DEVICES[value]) control.override = { device: DEVICES[value], isPersistent: false };
+    else if (what === 'boot' && DEVICES[value]) control.override = { device: DEVICES[value], ...(isMode(mode) && { mode }), isPersistent: false };
     else if (what !== 'identify') return undefined;
     return '';
   };
+}
+
+function isMode(word: string | undefined): word is NetworkBootMode {
+  return word === 'uefi' || word === 'bios';
 }
 
 function read(control: ChassisControl, what: string): string | undefined {

@@ -26,6 +26,30 @@ export interface Chassis {
   softOff?(): Promise<void> | void;
 }
 
+/** A machine that only remembers. */
+export class MemoryChassis implements Chassis {
+  /** What it booted, oldest first. */
+  readonly boots: BootOverride[] = [];
+  #isOn: boolean;
+
+  constructor({ isOn = false }: { isOn?: boolean } = {}) {
+    this.#isOn = isOn;
+  }
+
+  isOn(): boolean {
+    return this.#isOn;
+  }
+
+  powerOn(boot: BootOverride): void {
+    this.#isOn = true;
+    this.boots.push(boot);
+  }
+
+  powerOff(): void {
+    this.#isOn = false;
+  }
+}
+
 export type PowerAction = 'on' | 'off' | 'cycle' | 'soft';
 
 /** The part of a BMC that holds the power switch and the boot override of one machine. Works off one action after the other. */
