@@ -5,19 +5,19 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { check } from './check.ts';
 import { runCommand } from './command.ts';
-import { agentImage, kubernetes, machines, type Part } from './real/parts/parts.ts';
+import { agentImage, bmcs, kubernetes, machines, type Part } from './real/parts/parts.ts';
 
 const HELP = `npm test [-- [--only check|units|real]... [--no-install] [FILTER...]]
 
   --only STAGE   run only this stage (may be repeated)
                    check  types, lint, format, generated files
                    units  units and journeys, on simulators
-                   real   kube-apiserver, kubectl, TFTP clients, QEMU machines
+                   real   kube-apiserver, kubectl, TFTP clients, QEMU machines, BMCs of others
   --no-install   leave this machine alone: no Debian packages, no Go builds
   FILTER         only test files whose path contains it
 
 What real parts need is installed where that is possible: Debian packages as root, programs built
-with Go into \${SIDERO_TEST_CACHE:-~/.cache/sidero-test}. What cannot be had is skipped and named;
+with Go and packages of PyPI into \${SIDERO_TEST_CACHE:-~/.cache/sidero-test}. What cannot be had is skipped and named;
 with CI=true a skip is a failure.
 `;
 
@@ -106,8 +106,9 @@ async function stage(title: string, run: () => Promise<Tally>): Promise<Tally> {
 /** Starts getting the real parts, slow ones in the background of the other stages. */
 function startParts(wish: Wish, signal: AbortSignal): Promise<readonly Part[]> {
   const means = { mayInstall: wish.mayInstall, signal, say: (line: string) => say(`-- ${line}`) };
-  const machinesThenImage = machines(means).then(async (part) => [part, await agentImage(means)]);
-  return Promise.all([kubernetes(means), machinesThenImage]).then((parts) => parts.flat());
+  // One after the other: apt-get stands in its own way.
+  const machinesThenRest = machines(means).then(async (part) => [part, await bmcs(means), await agentImage(means)]);
+  return Promise.all([kubernetes(means), machinesThenRest]).then((parts) => parts.flat());
 }
 
 async function runStages(wish: Wish, signal: AbortSignal): Promise<{ tallies: readonly Tally[]; parts: readonly Part[] }> {

@@ -33,6 +33,15 @@ const CLIENTS: Readonly<Record<string, string>> = {
   ipxe: '/usr/lib/ipxe/undionly.kpxe',
   'tftp-hpa': '/usr/bin/tftp',
 };
+
+/** Debian packages, each with a file it brings, for the BMCs of others and the clients that ours are tried with. */
+const BMCS: Readonly<Record<string, string>> = {
+  curl: '/usr/bin/curl',
+  'freeipmi-tools': '/usr/sbin/ipmipower',
+  ipmitool: '/usr/bin/ipmitool',
+  openipmi: '/usr/bin/ipmi_sim',
+  openssl: '/usr/bin/openssl',
+};
 const KUBERNETES = ['etcd', 'kube-apiserver', 'kubectl', 'elector'].map((program) => join(testCache(), `kubernetes-${KUBERNETES_VERSION}`, program));
 
 /** QEMU machines, and clients of others: installs the Debian packages that lack, when it may and can. */
@@ -48,12 +57,51 @@ export async function machines(means: Means): Promise<Part> {
 
 /** Everything the machines and clients need and this host has not. */
 async function lacks(signal: AbortSignal): Promise<readonly Lack[]> {
-  const clients = Object.entries(CLIENTS).filter(([, file]) => !existsSync(file));
-  const own = clients.map(([name, file]) => ({ what: file, package: name, remedy: `apt-get install --no-install-recommends ${name}` }));
-  const question = `import { qemuSupport } from '@sidero/testing/qemu'; process.stdout.write(JSON.stringify(qemuSupport()));`;
+  const own = absent(CLIENTS);
+  const answer = await ask<Lack[]>('qemuSupport', { from: '@sidero/testing/qemu', signal });
+  return 'problem' in answer ? [...own, { what: 'an answer of qemuSupport()', remedy: answer.problem }] : [...own, ...answer.value];
+}
+
+function absent(packages: Readonly<Record<string, string>>): readonly Lack[] {
+  const names = Object.keys(packages).filter((name) => !existsSync(packages[name]!));
+  return names.map((name) => ({ what: packages[name]!, package: name, remedy: `apt-get install --no-install-recommends ${name}` }));
+}
+
+/** What a function of the harness says, called without arguments in a process of its own. */
+async function ask<T>(name: string, { from, signal }: { from: string; signal: AbortSignal }): Promise<{ value: T } | { problem: string }> {
+  const question = `import { ${name} } from '${from}'; process.stdout.write(JSON.stringify(${name}()));`;
   const answer = await runCommand([process.execPath, '--conditions=source', '--input-type=module', '--eval', question], { signal });
-  if (answer.code !== 0) return [...own, { what: 'an answer of qemuSupport()', remedy: lastLines(answer) }];
-  return [...own, ...(JSON.parse(answer.output.trim().split('\n').at(-1)!) as Lack[])];
+  if (answer.code !== 0) return { problem: lastLines(answer) };
+  return { value: JSON.parse(answer.output.trim().split('\n').at(-1)!) as T };
+}
+
+/** BMCs of others, and clients for ours: Debian packages, and packages of PyPI in an environment of their own. */
+export async function bmcs(means: Means): Promise<Part> {
+  const name = 'BMCs of others';
+  const packages = [...absent(BMCS).flatMap((lack) => lack.package ?? []), ...(await venvPackages(means.signal))];
+  const failed = packages.length > 0 ? await install(packages, means) : undefined;
+  const problems = [...absent(BMCS).map(({ what, remedy }) => `${what} is missing: ${remedy}`), ...(failed ? [failed] : [])];
+  const python = await installPython(means);
+  const missing = [...problems, ...(python ? [python] : [])];
+  return { name, missing: missing.length > 0 ? missing.join('\n    ') : undefined };
+}
+
+/** Debian's Python comes without what makes environments. */
+async function venvPackages(signal: AbortSignal): Promise<readonly string[]> {
+  const { code } = await runCommand(['python3', '-c', 'import ensurepip, venv'], { signal });
+  return code === 0 ? [] : ['python3', 'python3-venv'];
+}
+
+/** Gives the reason when it did not work. */
+async function installPython({ mayInstall, signal, say }: Means): Promise<string | undefined> {
+  const lacks = await ask<Lack[]>('pythonSupport', { from: '@sidero/testing/bmc', signal });
+  if ('problem' in lacks) return lacks.problem;
+  const [lack] = lacks.value;
+  if (!lack) return undefined;
+  if (!mayInstall) return `${lack.what} is missing, and --no-install was given: ${lack.remedy}`;
+  say(`installing ${lack.what}`);
+  const outcome = await runCommand(['sh', '-c', lack.remedy], { signal });
+  return outcome.code === 0 ? undefined : `${lack.remedy}: ${lastLines(outcome)}`;
 }
 
 /** Gives the reason when it did not work. */
