@@ -9,6 +9,7 @@ import {
 } from '@sidero/plugin-agent/protocol';
 import { afterEach, expect, test } from 'vitest';
 import { runAgent } from './agent.ts';
+import { aBmc } from './bmc.fixture.ts';
 import { aMachine, aSystem, type MachineFixture, SMBIOS_3_2 } from './machine.fixture.ts';
 import type { Machine } from './machine.ts';
 
@@ -156,6 +157,19 @@ test.each([
   const machine = bootedMachine('127.0.0.1:1');
   spoil(machine);
   await expect(run(machine)).rejects.toMatchObject({ stage, message: expect.stringContaining(problem) });
+});
+
+test('a machine that is asked to sets up its BMC, but not while there is something to wipe', async () => {
+  const asked = { accepted: true, setupBmc: true, bmcUser: 'ops' };
+  const plane = await new Plane({ ...asked, wipe: true }, asked, { reboot: true }).listen();
+  const bmc = aBmc();
+  const machine = bootedMachine(plane.target, { ipmi: bmc.ipmi });
+  await run(machine);
+  const order = plane.calls.map(({ method }) => method).filter((method) => method !== 'reconcileServerAddresses');
+  expect(order).toEqual(['createServer', 'createServer', 'updateBMCInfo', 'updateBMCInfo', 'createServer']);
+  expect(plane.requests('createServer')[0]).toMatchObject({ capabilities: expect.arrayContaining(['bmc-setup']) });
+  const { pass } = bmc.users.get(3)!;
+  expect(plane.requests('updateBMCInfo')[1]).toMatchObject({ uuid, bmcInfo: { ip: '10.0.9.1', port: 623, user: 'ops', pass } });
 });
 
 test('the agent stops when it is told to', async () => {

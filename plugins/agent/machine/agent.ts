@@ -1,5 +1,6 @@
 import type { AgentClient, CreateServerResponse } from '@sidero/plugin-agent/protocol';
 import { bmcFacts } from './bmc.ts';
+import { type BmcSetup, bmcSetup } from './bmc-setup.ts';
 import { loadDrivers, loadIpmiDrivers } from './drivers.ts';
 import { inventory, readSmbios } from './inventory.ts';
 import { type KernelArgs, parseKernelArgs } from './kernel-args.ts';
@@ -11,7 +12,7 @@ import { describesBmc } from './smbios-facts.ts';
 import { wasAnswered, wordsOf } from './words.ts';
 
 /** What this agent can do when it is told to; see agent.proto. Wiping is not among it yet. */
-export const CAPABILITIES: readonly string[] = [];
+export const CAPABILITIES: readonly string[] = ['bmc-setup'];
 
 const CALL_TIMEOUT_MS = 30_000;
 const RETRY_PAUSE_MS = 30_000;
@@ -36,6 +37,7 @@ interface Run extends AgentOptions {
   readonly client: AgentClient;
   /** The inventory as it is now. */
   readonly hardware: () => ReturnType<typeof inventory>;
+  readonly setUpBmc: BmcSetup;
 }
 
 /**
@@ -58,7 +60,17 @@ export async function runAgent(machine: Machine, options: AgentOptions): Promise
     bringUpNetwork(machine, { mac: args.mac, host: hostOf(endpoint) }, signal),
   ]);
   using client = options.connect(endpoint, args.token);
-  const run: Run = { ...options, machine, args: { ...args, endpoint }, uuid, client, hardware: () => inventory(machine, smbios, bmc) };
+  const hardware = () => inventory(machine, smbios, bmc);
+  const setUpBmc = bmcSetup({
+    machine,
+    uuid,
+    client,
+    signal,
+    target: endpoint,
+    retried: (call) => retried(run, 'bmc', call),
+    report: (failure) => reportFailure(run, failure),
+  });
+  const run: Run = { ...options, machine, args: { ...args, endpoint }, uuid, client, hardware, setUpBmc };
   try {
     return await work(run);
   } catch (thrown) {
@@ -72,7 +84,7 @@ async function findHardware(machine: Machine, smbios: Smbios, signal: AbortSigna
   await loadDrivers(machine, signal);
   if (!describesBmc(smbios)) return { present: false };
   await loadIpmiDrivers(machine);
-  return bmcFacts(machine);
+  return bmcFacts(machine, signal);
 }
 
 async function work(run: Run): Promise<string> {
@@ -127,6 +139,8 @@ async function wait(run: Run, from: { first: CreateServerResponse; told: readonl
   };
   for (let failures = 0; ; ) {
     if (failures === 0) say(stateOf(run.uuid, answer));
+    // After a wipe, not before: the machine may be switched off as soon as its BMC can be reached.
+    if (failures === 0 && answer.setupBmc && !answer.wipe) await run.setUpBmc(answer.bmcUser);
     if (answer.reboot) return 'the management plane has something else to boot for this machine';
     await machine.pause(Math.min(IDLE_LIMIT_MS, IDLE_MS * 2 ** failures) + Math.random() * IDLE_JITTER_MS, signal);
     try {
