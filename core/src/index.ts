@@ -2,6 +2,7 @@
 export { checkConfig, defineConfig, type LoadedConfig, loadConfig, type SideroConfig, type SiteOptions } from './config.ts';
 export { SideroError, defineErrors, failure, hasCode, messageOf } from './errors.ts';
 export type * from './hooks.ts';
+export { type DiskNames, type DiskOrder, isSameDisk, orderFor, ruleFits } from './lifecycle/disk-rules.ts';
 export type { BootPass, Lifecycle, Registration } from './lifecycle/index.ts';
 export { appendMissing, talosKernelArgs } from './lifecycle/kernel-args.ts';
 export {

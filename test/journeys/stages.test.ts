@@ -44,6 +44,9 @@ function reportOf(server: Server, more: Partial<HardwareReport> = {}): HardwareR
   };
 }
 
+/** What the agent of the original is handed: it tells nothing of single disks. */
+const everyDisk = { plan: { method: 'insecure', disks: [] }, isByDisk: false } as const;
+
 const dirty = () => aServer({ spec: { accepted: true }, status: { isClean: false, inUse: false } });
 
 test('a machine nobody knows is given a token, registers with it, and its boot is on record', async () => {
@@ -198,7 +201,7 @@ test('a clean mark counts from the boot that was handed the wipe', async () => {
   const sidero = await start({ objects: [dirty()] });
   const pass = await bootPass(sidero);
   await expect(sidero.lifecycle.wiped(pass)).rejects.toMatchObject({ code: 'SIDERO_WIPE_NOT_HANDED' });
-  await sidero.lifecycle.wipeHanded(pass);
+  await sidero.lifecycle.wipeHanded(pass, everyDisk);
   await sidero.lifecycle.wiped(pass);
   const server = await sidero.resources.get(ServerKind, { name: UUID }, { live: true });
   expect(server?.status).toMatchObject({ isClean: true, conditions: [{ type: 'PowerCycle', status: 'True' }] });
@@ -207,7 +210,7 @@ test('a clean mark counts from the boot that was handed the wipe', async () => {
 test('a clean mark from a later boot than the one that was handed the wipe is refused', async () => {
   let now = new Date('2026-11-22T12:00:00Z');
   const sidero = await start({ objects: [dirty()], now: () => now });
-  await sidero.lifecycle.wipeHanded(await bootPass(sidero));
+  await sidero.lifecycle.wipeHanded(await bootPass(sidero), everyDisk);
   now = new Date('2026-11-22T12:30:00Z');
   await expect(sidero.lifecycle.wiped(await bootPass(sidero))).rejects.toMatchObject({ code: 'SIDERO_WIPE_NOT_HANDED' });
   expect((await sidero.resources.get(ServerKind, { name: UUID }, { live: true }))?.status?.isClean).toBe(false);
@@ -216,7 +219,7 @@ test('a clean mark from a later boot than the one that was handed the wipe is re
 test('a clean mark for a server that was allocated meanwhile is refused', async () => {
   const sidero = await start({ objects: [dirty()] });
   const pass = await bootPass(sidero);
-  await sidero.lifecycle.wipeHanded(pass);
+  await sidero.lifecycle.wipeHanded(pass, everyDisk);
   await sidero.resources.create(ServerBindingKind, aBinding());
   await expect(sidero.lifecycle.wiped(pass)).rejects.toThrow('it is allocated');
 });
@@ -224,7 +227,7 @@ test('a clean mark for a server that was allocated meanwhile is refused', async 
 test('a late heartbeat does not take back that a server is clean', async () => {
   const sidero = await start({ objects: [dirty()] });
   const pass = await bootPass(sidero);
-  await sidero.lifecycle.wipeHanded(pass);
+  await sidero.lifecycle.wipeHanded(pass, everyDisk);
   await sidero.lifecycle.wiped(pass);
   await sidero.lifecycle.wiping(pass);
   expect((await sidero.resources.get(ServerKind, { name: UUID }, { live: true }))?.status?.conditions).toMatchObject([

@@ -1,11 +1,12 @@
 import type { Plugin } from '../index.ts';
 import { customResources } from './custom-resources.ts';
 import { environments } from './environments.ts';
+import { keepDisks } from './keep-disks.ts';
 import { serverClasses } from './server-classes.ts';
 import { servers } from './servers.ts';
 import { webhooks } from './webhooks.ts';
 
 /** Core's own behaviour, written as any plugin is, in the order in which it is set up. */
 export function builtinPlugins(): readonly Plugin[] {
-  return [customResources(), webhooks(), servers(), serverClasses(), environments()];
+  return [customResources(), webhooks(), servers(), serverClasses(), environments(), keepDisks()];
 }

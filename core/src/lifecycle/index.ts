@@ -1,4 +1,4 @@
-import type { BootPlan, BootRequest, Claim, HardwareReport, Hold, MachineIdentity, ServerEvent, Verdict, WipePlan } from '../hooks.ts';
+import type { BootPlan, BootRequest, Claim, DiskOutcome, HardwareReport, Hold, MachineIdentity, ServerEvent, Verdict, WipePlan } from '../hooks.ts';
 import type { Server, ServerBinding } from '../resources/kinds.ts';
 import { accept } from './accept.ts';
 import { admit } from './admit.ts';
@@ -9,7 +9,7 @@ import { createTokenMint, type TokenMint } from './boot-auth.ts';
 import { readBootKey } from './boot-key.ts';
 import type { StageContext } from './context.ts';
 import { discover } from './discover.ts';
-import { wipe, wiped, wipeHanded, wiping } from './wipe.ts';
+import { wipe, wiped, wipeFailed, wipeHanded, wiping } from './wipe.ts';
 
 /** The right of one machine to act on its own Server, proven by the token its boot was given. */
 export interface BootPass {
@@ -41,14 +41,23 @@ export interface Lifecycle {
    */
   discover(report: HardwareReport, pass: BootPass): Promise<Registration>;
   accept(server: Server): Promise<Verdict>;
-  /** What the machine may wipe now, or why nothing. */
+  /** What may be wiped on a Server now, or why nothing. Asked again before every step that cannot be taken back. */
   wipe(server: Server): Promise<WipePlan | Hold>;
-  /** The machine was handed a wipe; only its boot may report it done. */
-  wipeHanded(pass: BootPass): Promise<void>;
-  /** @throws SIDERO_WIPE_NOT_HANDED */
-  wiped(pass: BootPass): Promise<void>;
-  /** The machine is alive and wiping: moves the transition time of `PowerCycle`. */
-  wiping(pass: BootPass): Promise<void>;
+  /**
+   * The machine was handed a wipe; only its boot may report it done. `isByDisk` says that the machine carries the plan out disk by disk and
+   * tells of each: then no evidence, no clean mark.
+   */
+  wipeHanded(pass: BootPass, order: { readonly plan: WipePlan; readonly isByDisk: boolean }): Promise<void>;
+  /**
+   * The machine is alive and wiping: moves the transition time of `PowerCycle`, and `status.wipe`. A hold tells it to stop: the Server was
+   * allocated, is no longer accepted, or nothing has moved for the reboot timeout.
+   * @throws SIDERO_RESOURCE_MISSING
+   */
+  wiping(pass: BootPass, disks?: readonly DiskOutcome[]): Promise<Hold | undefined>;
+  /** @throws SIDERO_WIPE_INCOMPLETE, SIDERO_WIPE_NOT_HANDED */
+  wiped(pass: BootPass, disks?: readonly DiskOutcome[]): Promise<void>;
+  /** The wipe failed on the machine, or it stopped as it was told. */
+  wipeFailed(pass: BootPass, given: { readonly message: string; readonly disks: readonly DiskOutcome[] }): Promise<void>;
   allocate(claim: Claim): Promise<ServerBinding>;
   bind(binding: ServerBinding): Promise<MachineIdentity>;
   /** What a machine boots. Hands an agent token out, and records to whom, unless the request only peeks. */
@@ -80,9 +89,10 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     discover: (report, pass) => discover(context, report, pass),
     accept: (server) => accept(context, server),
     wipe: (server) => wipe(context, server),
-    wipeHanded: (pass) => wipeHanded(context, pass),
-    wiped: (pass) => wiped(context, pass),
-    wiping: (pass) => wiping(context, pass),
+    wipeHanded: (pass, order) => wipeHanded(context, pass, order),
+    wiping: (pass, disks = []) => wiping(context, pass, disks),
+    wiped: (pass, disks = []) => wiped(context, pass, disks),
+    wipeFailed: (pass, given) => wipeFailed(context, pass, given),
     allocate: (claim) => allocate(context, claim),
     bind: (binding) => bind(context, binding),
     boot: createBootStage(context),

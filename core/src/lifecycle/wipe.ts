@@ -1,66 +1,200 @@
 import { failure, messageOf } from '../errors.ts';
-import type { Hold, WipePlan } from '../hooks.ts';
+import type { DiskOutcome, Hold, WipePlan } from '../hooks.ts';
 import { markFalse, markTrue } from '../resources/conditions.ts';
-import { type Server, ServerBindingKind, ServerKind } from '../resources/kinds.ts';
+import { type Server, type ServerBinding, ServerBindingKind, ServerKind, type WipeRecord } from '../resources/kinds.ts';
 import type { StageContext } from './context.ts';
 import type { BootPass } from './index.ts';
+import { handedRecord, heldByRecord, isUnderway, lacking, progressed, stalled, standsStill, WIPE_ATTEMPTS, withTold } from './wipe-record.ts';
 
 const COMPONENT = 'sidero-server';
+/** What core begins with; a tap that wants another default replaces exactly this. */
+const DEFAULT_PLAN: WipePlan = { method: 'insecure', disks: [] };
 
-/** What may be wiped on a Server now. Every doubt is a hold. */
-export async function wipe({ hooks, resources }: StageContext, server: Server): Promise<WipePlan | Hold> {
-  const name = server.metadata.name;
-  // Live: a binding made a moment ago must be seen.
-  const [current, binding] = await Promise.all([
+/** A Server and its binding as the API itself has them: one made a moment ago must be seen. */
+interface Facts {
+  readonly server: Server | undefined;
+  readonly binding: ServerBinding | undefined;
+}
+
+async function liveFacts({ resources }: StageContext, name: string): Promise<Facts> {
+  const [server, binding] = await Promise.all([
     resources.get(ServerKind, { name }, { live: true }),
     resources.get(ServerBindingKind, { name }, { live: true }),
   ]);
-  if (!current) return { hold: 'the Server is gone' };
-  if (!current.spec?.accepted) return { hold: 'the Server is not accepted' };
-  if (binding)
-    return { hold: `the Server is allocated to MetalMachine ${binding.spec?.metalMachineRef?.namespace}/${binding.spec?.metalMachineRef?.name}` };
-  if (current.status?.isClean) return { hold: 'the Server is clean' };
-  if (current.spec.cordoned) return { hold: 'the Server is cordoned' };
-  if (current.metadata.deletionTimestamp) return { hold: 'the Server is being deleted' };
+  return { server, binding };
+}
+
+/** What may be wiped on a Server now. Every doubt is a hold. */
+export async function wipe(context: StageContext, server: Server): Promise<WipePlan | Hold> {
+  return planFrom(context, await liveFacts(context, server.metadata.name));
+}
+
+async function planFrom({ hooks }: StageContext, facts: Facts): Promise<WipePlan | Hold> {
+  const hold = holdOf(facts);
+  if (hold !== undefined) return { hold };
   try {
-    return await hooks.wipe.promise({ method: 'insecure', disks: [] }, current);
+    return await hooks.wipe.promise(DEFAULT_PLAN, facts.server!);
   } catch (thrown) {
     return { hold: messageOf(thrown) };
   }
 }
 
-/** Writes down that this boot was handed a wipe. */
-export async function wipeHanded({ resources, now }: StageContext, pass: BootPass): Promise<void> {
+function holdOf({ server, binding }: Facts): string | undefined {
+  if (!server) return 'the Server is gone';
+  if (!server.spec?.accepted) return 'the Server is not accepted';
+  if (binding) return `the Server is allocated to MetalMachine ${binding.spec?.metalMachineRef?.namespace}/${binding.spec?.metalMachineRef?.name}`;
+  if (server.status?.isClean) return 'the Server is clean';
+  if (server.spec.cordoned) return 'the Server is cordoned';
+  if (server.metadata.deletionTimestamp) return 'the Server is being deleted';
+  return heldByRecord(server);
+}
+
+/** Writes down that this boot was handed a wipe, and what it means for each disk. */
+export async function wipeHanded(
+  { resources, metrics, now }: StageContext,
+  pass: BootPass,
+  order: { readonly plan: WipePlan; readonly isByDisk: boolean },
+): Promise<void> {
   await resources.change(ServerKind, { name: pass.uuid }, (draft) => {
     const at = now().toISOString();
-    draft.status = { ...draft.status, boot: { ...(draft.status?.boot ?? { id: pass.bootId, handedAt: at }), wipeHandedAt: at } };
+    const record = handedRecord(draft, { ...order, bootId: pass.bootId, at });
+    draft.status = { ...draft.status, boot: { ...(draft.status?.boot ?? { id: pass.bootId, handedAt: at }), wipeHandedAt: at }, wipe: record };
+  });
+  count(metrics, 'handed');
+}
+
+/** The machine wipes, and tells how far it is. Gives a hold when it has to stop. */
+export async function wiping(context: StageContext, pass: BootPass, disks: readonly DiskOutcome[]): Promise<Hold | undefined> {
+  const facts = await liveFacts(context, pass.uuid);
+  if (!facts.server) throw failure('SIDERO_RESOURCE_MISSING', { kind: ServerKind.kind, name: pass.uuid });
+  if (!wasHanded(facts.server, pass)) return { hold: 'this boot was not handed a wipe' };
+  const plan = await planFrom(context, facts);
+  if ('hold' in plan) {
+    await stop(context, pass, { hold: plan.hold, disks });
+    return plan;
+  }
+  const { resources, site, stream, now } = context;
+  const server = await resources.change(ServerKind, { name: pass.uuid }, (draft) => {
+    if (!wasHanded(draft, pass) || draft.status?.isClean) return false;
+    const given = { told: disks, now: now(), stallMs: site.rebootTimeoutMs };
+    const record = draft.status?.wipe && progressed(draft.status.wipe, given);
+    if (draft.status?.wipe && (!isUnderway(draft.status.wipe) || !record)) return false;
+    draft.status = { ...draft.status, conditions: renewed(draft, now()), ...(record && { wipe: record }) };
+  });
+  stream({ type: 'wiping', uuid: pass.uuid, disks, at: now() });
+  const record = server.status?.wipe;
+  if (!record || isUnderway(record)) return undefined;
+  if (record.state === 'stalled') await told(context, server, { result: 'stalled', message: `The wipe was stopped: ${record.message}.` });
+  return { hold: `this wipe has ended: ${record.message ?? record.state}` };
+}
+
+// A new transition time, so nobody power-cycles the machine meanwhile.
+function renewed({ status }: Server, now: Date) {
+  const others = (status?.conditions ?? []).filter(({ type }) => type !== 'PowerCycle');
+  return markFalse(others, { type: 'PowerCycle', reason: 'InProgress', severity: 'Info', message: 'Server wipe in progress.' }, now);
+}
+
+/** Writes down that a wipe was called off. It does not count as an attempt: the machine did nothing wrong. */
+async function stop({ resources, now }: StageContext, pass: BootPass, given: { hold: string; disks: readonly DiskOutcome[] }): Promise<void> {
+  const { hold, disks } = given;
+  await resources.change(ServerKind, { name: pass.uuid }, (draft) => {
+    const record = draft.status?.wipe;
+    if (!record || !isUnderway(record) || !wasHanded(draft, pass)) return false;
+    const attempt = Math.max(0, (record.attempt ?? 1) - 1);
+    draft.status = { ...draft.status, wipe: ended(record, { disks, at: now(), state: 'failed', message: `called off: ${hold}` }) };
+    draft.status.wipe!.attempt = attempt;
   });
 }
 
-/** Marks a Server clean, when the very boot that was handed the wipe says so and nobody claimed the Server since. */
-export async function wiped({ resources, stream, now }: StageContext, pass: BootPass): Promise<void> {
-  if (await resources.get(ServerBindingKind, { name: pass.uuid }, { live: true })) {
-    throw failure('SIDERO_WIPE_NOT_HANDED', { uuid: pass.uuid, why: 'it is allocated' });
-  }
+/** Marks a Server clean, when the very boot that was handed the wipe says so, with evidence for every disk, and nobody claimed the Server since. */
+export async function wiped(context: StageContext, pass: BootPass, disks: readonly DiskOutcome[]): Promise<void> {
+  const { resources, stream, now } = context;
+  const facts = await liveFacts(context, pass.uuid);
+  if (facts.binding) throw failure('SIDERO_WIPE_NOT_HANDED', { uuid: pass.uuid, why: 'it is allocated' });
+  const plan = await planFrom(context, facts);
+  let problems: readonly string[] = [];
+  let isNews = true;
   const server = await resources.change(ServerKind, { name: pass.uuid }, (draft) => {
-    const boot = draft.status?.boot;
-    if (!boot?.wipeHandedAt || boot.id !== pass.bootId)
-      throw failure('SIDERO_WIPE_NOT_HANDED', { uuid: pass.uuid, why: 'this boot was not handed a wipe' });
-    if (!draft.spec?.accepted) throw failure('SIDERO_WIPE_NOT_HANDED', { uuid: pass.uuid, why: 'it is not accepted' });
-    draft.status = { ...draft.status, isClean: true, conditions: markTrue(draft.status?.conditions ?? [], 'PowerCycle', now()) };
+    refuseStrangers(draft, pass);
+    const record = draft.status?.wipe;
+    isNews = !(draft.status?.isClean && record?.state === 'done');
+    if (!isNews) return false;
+    problems = record?.disks ? lacking(record.disks, { told: disks, plan: 'hold' in plan ? DEFAULT_PLAN : plan }) : [];
+    const message = problems.join('; ');
+    const wipe = record && ended(record, { disks, at: now(), state: message === '' ? 'done' : 'failed', message });
+    draft.status = { ...draft.status, ...(wipe && { wipe }) };
+    if (problems.length > 0) return;
+    draft.status = { ...draft.status, isClean: true, conditions: markTrue(draft.status.conditions, 'PowerCycle', now()) };
   });
+  if (problems.length > 0) {
+    const message = `Not marked clean: ${problems.join('; ')} (attempt ${server.status?.wipe?.attempt} of ${WIPE_ATTEMPTS}).`;
+    await told(context, server, { result: 'failed', message });
+    throw failure('SIDERO_WIPE_INCOMPLETE', { uuid: pass.uuid, problems });
+  }
+  // The machine asks again when it did not get the answer.
+  if (!isNews) return;
+  count(context.metrics, 'done');
   await resources.record(server, { type: 'Normal', reason: 'Server Wipe', message: 'Server wiped via agent.', component: COMPONENT });
   stream({ type: 'wiped', uuid: pass.uuid, detail: '', at: now() });
 }
 
-/** The machine is alive and wiping: its `PowerCycle` condition gets a new transition time, so nobody power-cycles it. */
-export async function wiping({ resources, now }: StageContext, pass: BootPass): Promise<void> {
-  await resources.change(ServerKind, { name: pass.uuid }, (draft) => {
-    const boot = draft.status?.boot;
-    // A late heartbeat must not take back that the wipe is done.
-    if (!boot?.wipeHandedAt || boot.id !== pass.bootId || draft.status?.isClean) return false;
-    const others = (draft.status?.conditions ?? []).filter(({ type }) => type !== 'PowerCycle');
-    const conditions = markFalse(others, { type: 'PowerCycle', reason: 'InProgress', severity: 'Info', message: 'Server wipe in progress.' }, now());
-    draft.status = { ...draft.status, conditions };
+// Inside the edit, so that it holds for exactly what is written.
+function refuseStrangers(draft: Server, pass: BootPass): void {
+  const refused = (why: string) => failure('SIDERO_WIPE_NOT_HANDED', { uuid: pass.uuid, why });
+  if (!wasHanded(draft, pass)) throw refused('this boot was not handed a wipe');
+  if (!draft.spec?.accepted) throw refused('it is not accepted');
+  const { state, message = state } = draft.status?.wipe ?? {};
+  if (state === 'failed' || state === 'stalled') throw refused(`its wipe had ended before: ${message}`);
+}
+
+/** The wipe failed on the machine. */
+export async function wipeFailed(context: StageContext, pass: BootPass, given: { message: string; disks: readonly DiskOutcome[] }): Promise<void> {
+  const { resources, site, now } = context;
+  const { message, disks } = given;
+  let isNews = false;
+  const server = await resources.change(ServerKind, { name: pass.uuid }, (draft) => {
+    const record = draft.status?.wipe;
+    isNews = isUnderway(record) && wasHanded(draft, pass);
+    if (!record || !wasHanded(draft, pass) || record.state === 'done') return false;
+    // It was stopped or found standing still before: what is new is only how far each disk got.
+    if (!isNews) draft.status = { ...draft.status, wipe: { ...record, ...(record.disks && { disks: withTold(record.disks, disks) }) } };
+    else draft.status = { ...draft.status, wipe: failedRecord(record, { message, disks, now: now(), stallMs: site.rebootTimeoutMs }) };
   });
+  if (!isNews) return;
+  const { state, attempt } = server.status!.wipe!;
+  const text = `The wipe ${state === 'stalled' ? 'was stopped' : `failed (attempt ${attempt} of ${WIPE_ATTEMPTS})`}: ${message}.`;
+  await told(context, server, { result: state === 'stalled' ? 'stalled' : 'failed', message: text });
+}
+
+function failedRecord(
+  record: WipeRecord,
+  given: { readonly message: string; readonly disks: readonly DiskOutcome[]; readonly now: Date; readonly stallMs: number },
+): WipeRecord {
+  const { message, disks, now, stallMs } = given;
+  const at = now.toISOString();
+  // A machine that aborts because nothing moves must not be told to begin again.
+  if (standsStill(record, { now, stallMs })) return stalled({ ...record, seenAt: at }, { disks: withTold(record.disks, disks), at, stallMs });
+  return ended(record, { disks, at: now, state: 'failed', message });
+}
+
+function ended(record: WipeRecord, given: { disks: readonly DiskOutcome[]; at: Date; state: 'done' | 'failed'; message: string }): WipeRecord {
+  const { disks, state, message } = given;
+  const at = given.at.toISOString();
+  const { message: _before, ...rest } = record;
+  return { ...rest, state, seenAt: at, endedAt: at, ...(message && { message }), ...(record.disks && { disks: withTold(record.disks, disks) }) };
+}
+
+function wasHanded(server: Server | undefined, pass: BootPass): boolean {
+  const boot = server?.status?.boot;
+  return Boolean(boot?.wipeHandedAt) && boot?.id === pass.bootId;
+}
+
+async function told({ resources, metrics, log }: StageContext, server: Server, given: { result: string; message: string }): Promise<void> {
+  count(metrics, given.result);
+  log.warn({ server: server.metadata.name, problem: given.message }, 'wipe did not succeed');
+  await resources.record(server, { type: 'Warning', reason: 'Server Wipe', message: given.message, component: COMPONENT });
+}
+
+function count(metrics: StageContext['metrics'], result: string): void {
+  metrics.counter('sidero_wipes_total', 'Wipes handed to machines, and how they ended.', ['result'])({ result });
 }

@@ -56,9 +56,13 @@ function sideroOf(stages: Stages, added: (definition: ServiceDefinition, handler
       return { server: stages.server, created: false };
     },
     wipe: async (server: Server) => hooks.wipe.promise(stages.plan, server),
-    wipeHanded: async (pass: BootPass) => stages.note('wipeHanded', pass),
-    wiped: async (pass: BootPass) => stages.note('wiped', pass),
-    wiping: async (pass: BootPass) => stages.note('wiping', pass),
+    wipeHanded: async (pass: BootPass, order: unknown) => stages.note('wipeHanded', pass, order),
+    wiped: async (pass: BootPass, disks: unknown) => stages.note('wiped', pass, disks),
+    wiping: async (pass: BootPass, disks: unknown) => {
+      stages.note('wiping', pass, disks);
+      return 'hold' in stages.plan ? stages.plan : undefined;
+    },
+    wipeFailed: async (pass: BootPass, given: unknown) => stages.note('wipeFailed', pass, given),
     boot: async () => ({ target: stages.target }),
     stream: () => undefined,
   };
@@ -172,7 +176,7 @@ test('a hold goes to the machine in words', async () => {
     wipe: false,
     hold: 'the Server is allocated to MetalMachine default/cp-0',
   });
-  expect(await client.heartbeat({ uuid })).toMatchObject({ stop: true });
+  expect(await client.heartbeat({ uuid })).toMatchObject({ stop: true, stopReason: expect.stringMatching(/./) });
 });
 
 test('insecureWipe: false turns the default wipe into zeros and leaves what a plugin chose', async () => {
@@ -181,6 +185,36 @@ test('insecureWipe: false turns the default wipe into zeros and leaves what a pl
   expect(await client.createServer({ hardware: { system: { uuid } } })).toMatchObject({ wipe: true, insecureWipe: false });
   stages.plan = { method: 'nvme-format', disks: [] };
   expect(await client.createServer({ hardware: { system: { uuid } } })).toMatchObject({ wipe: false, hold: expect.stringContaining('nvme-format') });
+});
+
+const capable = { agentVersion: '1', capabilities: ['wipe', 'wipe-plan', 'wipe:zero'] };
+const disk = { deviceName: '/dev/sda', serial: 'S1', state: 'done', sizeBytes: 4096n, doneBytes: 4096n, seconds: 2, samples: 3 };
+
+test('wipeMethod is the method for every disk, and the record says that each is answered for', async () => {
+  const stages = new Stages();
+  const { client } = await listening(stages, { wipeMethod: 'zero' });
+  const answer = await client.createServer({ hardware: { system: { uuid } }, ...capable });
+  expect(answer).toMatchObject({ wipe: true, insecureWipe: false, wipePlan: { method: 'zero', rules: [] } });
+  expect(named(stages, 'wipeHanded')[0]?.[2]).toEqual({ plan: { method: 'zero', disks: [] }, isByDisk: true });
+});
+
+test('how each disk is reaches the stages without what is empty', async () => {
+  const stages = new Stages();
+  const { client } = await listening(stages);
+  const outcome = { ...disk, sizeBytes: 4096, doneBytes: 4096 };
+  await client.markServerAsWiped({ uuid, disks: [disk] });
+  expect(named(stages, 'wiped')[0]?.[2]).toEqual([outcome]);
+  await client.reportFailure({ uuid, stage: 'wipe', message: 'sda: gone', disks: [{ ...disk, state: 'failed', problem: 'gone' }] });
+  expect(named(stages, 'wipeFailed')[0]?.[2]).toEqual({ message: 'sda: gone', disks: [{ ...outcome, state: 'failed', problem: 'gone' }] });
+});
+
+test.each([
+  ['a state that is none', { ...disk, state: 'clean' }],
+  ['no device', { ...disk, deviceName: '' }],
+  ['more bytes than a number holds', { ...disk, doneBytes: 2n ** 63n }],
+])('a disk with %s is INVALID_ARGUMENT', async (...[, wrong]) => {
+  const { client } = await listening(new Stages());
+  expect(await refusal(client.heartbeat({ uuid, disks: [wrong] }))).toMatchObject({ code: status.INVALID_ARGUMENT });
 });
 
 test('a heartbeat renews the token and moves PowerCycle', async () => {

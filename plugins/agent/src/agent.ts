@@ -15,6 +15,7 @@ export const agent = definePlugin({
     grpc.add(serviceDefinition(Agent), serviceImplementation(agentHandlers(sidero, options), sidero));
     if (options.autoAccept) hooks.accept.tap('agent', () => ({ accepted: true, reason: 'autoAccept is set' }));
     // "insecure" is what core starts from: only that default is replaced, never what a plugin chose.
-    if (!options.insecureWipe) hooks.wipe.tap('agent', (plan) => ('hold' in plan || plan.method !== 'insecure' ? plan : { ...plan, method: 'zero' }));
+    const method = options.wipeMethod ?? (options.insecureWipe ? 'insecure' : 'zero');
+    if (method !== 'insecure') hooks.wipe.tap('agent', (plan) => ('hold' in plan || plan.method !== 'insecure' ? plan : { ...plan, method }));
   },
 });

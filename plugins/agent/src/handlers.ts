@@ -3,8 +3,9 @@ import { type BootPass, failure as coreFailure, type HardwareReport, type Server
 import { isIP } from 'node:net';
 import { mergeAddresses } from './addresses.ts';
 import type { Agent, CreateServerRequest } from './agent_pb.ts';
-import { bmcUpdateOf, lacksLogin, updateBmc } from './bmc.ts';
+import { bmcUpdateOf, orderBmcSetup, updateBmc } from './bmc.ts';
 import { type Border, border } from './border.ts';
+import { diskOutcomesOf } from './disk-outcomes.ts';
 import { hardwareOf } from './hardware.ts';
 import type { AgentOptions } from './options.ts';
 import { abilitiesOf, type WipeOrder, wipeOrderOf } from './wipe-order.ts';
@@ -33,10 +34,7 @@ export function agentHandlers(sidero: Sidero, options: AgentOptions): AgentHandl
   return {
     createServer: (request, caller) => createServer(sidero, options, { request, caller }),
     reconcileServerAddresses: reconcileServerAddresses(sidero),
-    markServerAsWiped: async (request, caller) => {
-      await sidero.lifecycle.wiped(await admit(sidero, border('MarkServerAsWiped').uuid('uuid', request.uuid), caller));
-      return {};
-    },
+    markServerAsWiped: markServerAsWiped(sidero),
     heartbeat: heartbeat(sidero),
     updateBMCInfo: updateBMCInfo(sidero),
     reportFailure: reportFailure(sidero),
@@ -58,22 +56,33 @@ function reconcileServerAddresses(sidero: Sidero): AgentHandlers['reconcileServe
   };
 }
 
+function markServerAsWiped(sidero: Sidero): AgentHandlers['markServerAsWiped'] {
+  return async (request, caller) => {
+    const check = border('MarkServerAsWiped');
+    const disks = diskOutcomesOf(request.disks, check);
+    await sidero.lifecycle.wiped(await admit(sidero, check.uuid('uuid', request.uuid), caller), disks);
+    return {};
+  };
+}
+
 function heartbeat(sidero: Sidero): AgentHandlers['heartbeat'] {
   const { lifecycle } = sidero;
   return async (request, caller) => {
-    const pass = await admit(sidero, border('Heartbeat').uuid('uuid', request.uuid), caller);
-    await lifecycle.wiping(pass);
-    const plan = await lifecycle.wipe(await theServer(sidero, pass));
-    return { token: (await lifecycle.renew(pass)) ?? '', stop: 'hold' in plan };
+    const check = border('Heartbeat');
+    const disks = diskOutcomesOf(request.disks, check);
+    const pass = await admit(sidero, check.uuid('uuid', request.uuid), caller);
+    const hold = await lifecycle.wiping(pass, disks);
+    return { token: (await lifecycle.renew(pass)) ?? '', stop: hold !== undefined, stopReason: hold?.hold ?? '' };
   };
 }
 
 function updateBMCInfo(sidero: Sidero): AgentHandlers['updateBMCInfo'] {
   return async (request, caller) => {
     const check = border('UpdateBMCInfo');
-    const update = bmcUpdateOf(request.bmcInfo, check);
+    const update = bmcUpdateOf(request.bmcInfo, check, caller.address);
     const pass = await admit(sidero, check.uuid('uuid', request.uuid), caller);
-    const server = await updateBmc(sidero.resources, await theServer(sidero, pass), update);
+    const server = await theServer(sidero, pass);
+    if (!(await updateBmc(sidero.resources, server, update))) return {};
     await sidero.resources.record(server, { type: 'Normal', reason: 'BMC Update', message: 'BMC info updated via API.', component: COMPONENT });
     return {};
   };
@@ -85,10 +94,12 @@ function reportFailure(sidero: Sidero): AgentHandlers['reportFailure'] {
     const stage = check.required('stage', request.stage, 32);
     // An Event holds 1024 bytes; the end of a longer text is on the machine's console.
     const message = check.required('message', request.message.slice(0, 900), 900);
+    const disks = diskOutcomesOf(request.disks, check);
     const pass = await admit(sidero, check.uuid('uuid', request.uuid), caller);
     sidero.log.warn({ server: pass.uuid, stage, problem: message }, 'machine reported a failure');
     const server = await theServer(sidero, pass);
-    await sidero.resources.record(server, { type: 'Warning', reason: 'Agent Failure', message: `${stage}: ${message}`, component: COMPONENT });
+    if (stage === 'wipe') await sidero.lifecycle.wipeFailed(pass, { message, disks });
+    else await sidero.resources.record(server, { type: 'Warning', reason: 'Agent Failure', message: `${stage}: ${message}`, component: COMPONENT });
     return {};
   };
 }
@@ -116,11 +127,13 @@ async function createServer(sidero: Sidero, options: AgentOptions, called: Calle
   if (!server.spec?.accepted) return { token };
   // The agent of the original restarts by itself; ours waits until there is a reason.
   if (called.request.agentVersion !== '' && (await hasOtherBoot(sidero, report))) return { token, accepted: true, reboot: true };
-  const setupBmc = options.autoBmcSetup && lacksLogin(server);
-  if (server.status?.isClean) return { token, accepted: true, setupBmc };
+  const bmc = options.autoBmcSetup ? await orderBmcSetup(sidero.resources, server, called.request) : {};
+  if (server.status?.isClean) return { token, accepted: true, ...bmc };
   const order = await orderWipe(sidero, server, { pass, request: called.request });
-  if (!order.wipe) return { token, accepted: true, setupBmc, hold: order.hold };
-  return { token, accepted: true, setupBmc, wipe: true, insecureWipe: order.insecure, rebootTimeout: sidero.site.rebootTimeoutMs / 1000 };
+  if (!order.wipe) return { token, accepted: true, ...bmc, hold: order.hold };
+  const { insecure, wipePlan } = order;
+  const rebootTimeout = sidero.site.rebootTimeoutMs / 1000;
+  return { token, accepted: true, ...bmc, wipe: true, insecureWipe: insecure, rebootTimeout, ...(wipePlan && { wipePlan }) };
 }
 
 /** Whether the machine would boot something else than the agent now: it was allocated, or shall start from its disk. */
@@ -131,11 +144,12 @@ async function hasOtherBoot({ lifecycle }: Sidero, { uuid, hardware, address }: 
 }
 
 async function orderWipe(sidero: Sidero, server: Server, given: { pass: BootPass; request: CreateServerRequest }): Promise<WipeOrder> {
-  const order = wipeOrderOf(await sidero.lifecycle.wipe(server), abilitiesOf(given.request));
-  if (order.wipe) {
-    await sidero.lifecycle.wipeHanded(given.pass);
-    sidero.log.info({ server: given.pass.uuid, insecure: order.insecure }, 'wipe handed to the machine');
-  } else if (order.unable) {
+  const plan = await sidero.lifecycle.wipe(server);
+  const order = wipeOrderOf(plan, abilitiesOf(given.request));
+  if (order.wipe && !('hold' in plan)) {
+    await sidero.lifecycle.wipeHanded(given.pass, { plan, isByDisk: order.wipePlan !== undefined });
+    sidero.log.info({ server: given.pass.uuid, method: plan.method, rules: plan.disks.length }, 'wipe handed to the machine');
+  } else if (!order.wipe && order.unable) {
     await sidero.resources.record(server, {
       type: 'Warning',
       reason: 'Server Wipe',

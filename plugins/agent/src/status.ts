@@ -3,6 +3,7 @@ import { Metadata, type StatusObject, status } from '@grpc/grpc-js';
 
 // Alphabetical. What is not here is INTERNAL.
 const STATUS_OF: Readonly<Record<string, status>> = {
+  SIDERO_AGENT_NOT_ACCEPTED: status.FAILED_PRECONDITION,
   SIDERO_AGENT_REQUEST_INVALID: status.INVALID_ARGUMENT,
   SIDERO_BOOT_TOKEN_INVALID: status.UNAUTHENTICATED,
   SIDERO_HOOK_FAILED: status.UNAVAILABLE,
@@ -13,6 +14,7 @@ const STATUS_OF: Readonly<Record<string, status>> = {
   SIDERO_RESOURCE_UNREACHABLE: status.UNAVAILABLE,
   SIDERO_SERVER_DUPLICATE: status.ALREADY_EXISTS,
   SIDERO_SERVER_UUID_INVALID: status.INVALID_ARGUMENT,
+  SIDERO_WIPE_INCOMPLETE: status.FAILED_PRECONDITION,
   SIDERO_WIPE_NOT_HANDED: status.FAILED_PRECONDITION,
 };
 

@@ -29,6 +29,26 @@ test('a plan that does not fit on the wire orders nothing, and says why', () => 
   });
 });
 
+const ours = abilitiesOf({ agentVersion: '1', capabilities: ['wipe', 'wipe-plan', 'wipe:insecure', 'wipe:zero'] });
+
+test('an agent that works disk by disk gets the whole plan', () => {
+  const rule = { serial: 'S1', method: 'keep', reason: 'holds the images' } as const;
+  expect(wipeOrderOf({ method: 'insecure', disks: [rule] }, ours)).toEqual({
+    wipe: true,
+    insecure: true,
+    wipePlan: { method: 'insecure', rules: [{ ...rule, wwn: '' }] },
+  });
+});
+
+test('an agent that lacks a method of the plan is ordered nothing, never a weaker method', () => {
+  const rule = { wwn: 'naa.5', method: 'nvme-sanitize', reason: '' } as const;
+  expect(wipeOrderOf({ method: 'zero', disks: [rule] }, ours)).toMatchObject({
+    wipe: false,
+    unable: true,
+    hold: expect.stringContaining('nvme-sanitize'),
+  });
+});
+
 test('a hold is passed on as it is', () => {
   expect(wipeOrderOf({ hold: 'it is allocated' }, originals)).toEqual({ wipe: false, hold: 'it is allocated', unable: false });
 });
