@@ -5,7 +5,8 @@ import { createAgentCopy, localCopy } from './lifecycle/local-copy.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { Plugin } from './plugin.ts';
-import { createPower, type Power } from './power/index.ts';
+import { createEvidence } from './power/evidence.ts';
+import { createPower, type RunningPower } from './power/index.ts';
 import type { Controller } from './reconcile/controller.ts';
 import type { BootFile, Command, DiskBoot, PowerDriver, Service } from './registries.ts';
 import { RegistryTable } from './registry.ts';
@@ -36,7 +37,7 @@ export interface Kernel {
   readonly plugins: readonly Plugin[];
   readonly hooks: LifecycleHooks;
   readonly lifecycle: Lifecycle;
-  readonly power: Power;
+  readonly power: RunningPower;
   readonly site: Site;
   readonly taps: readonly TapRecord[];
   readonly routes: readonly { readonly plugin: string; readonly route: Route }[];
@@ -68,8 +69,10 @@ export function createKernel(options: KernelOptions): Kernel {
   const hooks = createHooks();
   const guard = guardTaps(hooks, { timeoutMs: options.hookTimeoutMs, strict: options.strict, log, metrics });
   const tables = createTables();
+  const evidence = createEvidence();
   const stages = createLifecycle({
     hooks,
+    witness: evidence.note,
     resources,
     site,
     log,
@@ -79,7 +82,8 @@ export function createKernel(options: KernelOptions): Kernel {
     now: options.now ?? (() => new Date()),
   });
   const lifecycle = options.strict ? refusedInTaps(stages, guard.running) : stages;
-  const power = createPower({ drivers: () => tables.powerDrivers.for('core').list() });
+  const drivers = tables.powerDrivers.for('core').list;
+  const power = createPower({ drivers, resources, pxeMode: site.pxeMode, evidence, log: log.child({ room: 'power' }), metrics });
   const found: Found = { routes: [], grpcServices: [], controllers: [], clusters: [] };
 
   for (const plugin of options.plugins) {

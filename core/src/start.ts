@@ -123,7 +123,7 @@ export async function startSidero(options: StartOptions): Promise<RunningSidero>
   let parts: Serving | undefined;
   const close = async (done: Promise<unknown>): Promise<void> => {
     stop.abort();
-    await Promise.allSettled([parts?.port.close(), within(1800, done)]);
+    await Promise.allSettled([parts?.port.close(), within(1800, Promise.allSettled([done, kernel.power.close()]))]);
     await resources.close();
   };
   try {

@@ -6,8 +6,8 @@ const NEXT_BY_STATUS: Readonly<Record<number, string>> = {
   404: 'install our CRDs if the kind itself is unknown to the API: sidero manifests | kubectl apply -f -.',
 };
 
-// The device that a power driver talks to, and what is wrong, as a clause without passwords.
-type BmcDetails = { server: string; driver: string; device: string; problem: string };
+// The device that a power driver talks to, and what is wrong, as a clause without passwords. `until`: it is not asked again before.
+type BmcDetails = { server: string; driver: string; device: string; problem: string; until?: string };
 
 /** Core's error table; alphabetical. */
 export const coreErrors = {

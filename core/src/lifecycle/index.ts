@@ -66,13 +66,19 @@ export interface Lifecycle {
 }
 
 /** What the stages are built from; the rest they make themselves. */
-export type LifecycleOptions = Omit<StageContext, 'mint' | 'stream'>;
+export interface LifecycleOptions extends Omit<StageContext, 'mint' | 'stream'> {
+  /** Told of every event before the taps of `stream`, which may be slow or drop some. */
+  witness(event: ServerEvent): void;
+}
 
 /** The stages over one set of hooks. */
 export function createLifecycle(options: LifecycleOptions): Lifecycle {
   let mint: Promise<TokenMint> | undefined;
   const readMint = async (): Promise<TokenMint> => createTokenMint(await readBootKey(options.resources));
-  const stream = (event: ServerEvent): void => options.hooks.stream.call(event);
+  const stream = (event: ServerEvent): void => {
+    options.witness(event);
+    options.hooks.stream.call(event);
+  };
   const context: StageContext = {
     ...options,
     stream,

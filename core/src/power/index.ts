@@ -1,7 +1,19 @@
-import type { SideroError } from '../errors.ts';
+import { failure, type SideroError } from '../errors.ts';
 import type { Wire } from '../hooks.ts';
-import type { NetworkBootMode, PowerDriver } from '../registries.ts';
+import type { Logger } from '../log.ts';
+import type { Metrics } from '../metrics.ts';
+import type { BmcLogin, NetworkBootMode, PowerDriver } from '../registries.ts';
+import type { ResourceClient } from '../resources/client.ts';
 import type { Server } from '../resources/kinds.ts';
+import { type Clock, realClock } from './clock.ts';
+import { Devices } from './devices.ts';
+import type { Evidence } from './evidence.ts';
+import { climb } from './ladder.ts';
+import { namesLogin, readLogin } from './login.ts';
+import { createPowerMeters } from './power-meters.ts';
+import { probeAll, readPower } from './readings.ts';
+import { rotate } from './rotate.ts';
+import { Way } from './way.ts';
 
 /** What a device says of a machine's power. */
 export type PowerState = 'on' | 'off' | 'unknown';
@@ -11,7 +23,7 @@ export interface PowerReading {
   readonly state: PowerState;
   /** The driver that could tell; undefined when none claims the server or none could. */
   readonly driver: string | undefined;
-  /** Why the state is unknown although a driver claims the server. */
+  /** Why the state is unknown although a driver could tell. Undefined when it is known, and when no driver that claims the server can tell it. */
   readonly problem: SideroError | undefined;
   readonly at: Date;
 }
@@ -69,26 +81,74 @@ export interface Power {
   seen(server: Server, since: Date): Sighting | undefined;
 }
 
-/** What the drivers are worked through. */
+/** What power is made of. */
 export interface PowerOptions {
   /** In config order; asked at each call, as plugins add theirs during set-up. */
   readonly drivers: () => readonly PowerDriver[];
+  readonly resources: ResourceClient;
+  /** How servers whose `spec.pxeMode` says nothing boot from the network. */
+  readonly pxeMode: NetworkBootMode;
+  readonly evidence: Pick<Evidence, 'seen'>;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly clock?: Clock;
+  readonly limits?: PowerLimits;
 }
 
-/** The power of servers over the drivers of the plugins. */
-export function createPower({ drivers }: PowerOptions): Power {
-  const none = (): never => {
-    throw new Error('power is not there yet');
+/** How devices are spared. */
+export interface PowerLimits {
+  /** To one device. Default 10. */
+  readonly commandsPerSecond?: number;
+  /** Longest time that a driver gets for one command. Default 30 s. */
+  readonly commandMs?: number;
+  /** How long a session stays open unused. Default 50 s: BMCs close theirs after 60 s. */
+  readonly idleMs?: number;
+}
+
+/** Power, with an end. */
+export interface RunningPower extends Power {
+  /** Closes all sessions. */
+  close(): Promise<void>;
+}
+
+/** The power of servers over the drivers of the plugins. Nothing runs before the first call. */
+export function createPower(options: PowerOptions): RunningPower {
+  const { resources, evidence, log, limits, clock = realClock } = options;
+  const { commandsPerSecond = 10, commandMs = 30_000, idleMs = 50_000 } = limits ?? {};
+  const devices = new Devices({ clock, log, meters: createPowerMeters(options.metrics), commandsPerSecond, commandMs, idleMs });
+  const claiming = (server: Server) =>
+    options.drivers().filter((driver) => driver.claims(server) && (driver.needsLogin === false || namesLogin(server)));
+  const waysTo = (server: Server, signal: AbortSignal, claims = claiming(server)): readonly Way[] => {
+    let read: Promise<BmcLogin | undefined> | undefined;
+    const login = () => (read ??= readLogin(resources, server));
+    // A driver that can do without a login is not held up by one that is not there.
+    const perhaps = () => login().catch(() => undefined);
+    return claims.map((driver) => new Way({ server, driver, devices, signal, login: driver.needsLogin === false ? perhaps : login }));
   };
   return {
-    drivers: (server) =>
-      drivers()
-        .filter((driver) => driver.claims(server))
-        .map(({ name }) => name),
-    read: none,
-    act: none,
-    probe: none,
-    rotate: none,
-    seen: () => undefined,
+    drivers: (server) => claiming(server).map(({ name }) => name),
+    read: (server, signal) => readPower(waysTo(server, signal), { clock, signal }),
+    async act(server, { action, mode = modeOf(server, options.pxeMode), driver }, signal) {
+      const claims = claiming(server).filter(({ name }) => driver === undefined || name === driver);
+      if (claims.length === 0) throw unmanaged(server, driver);
+      return climb(waysTo(server, signal, claims), { action, mode, clock, signal });
+    },
+    probe: (server, signal) => probeAll(waysTo(server, signal), signal),
+    async rotate(server, signal) {
+      const claims = claiming(server).filter(({ needsLogin }) => needsLogin !== false);
+      if (claims.length === 0) throw unmanaged(server);
+      return rotate({ server, resources, ways: waysTo(server, signal, claims) });
+    },
+    seen: (server, since) => evidence.seen(server, since),
+    close: () => devices.close(),
   };
+}
+
+function modeOf({ spec }: Server, fallback: NetworkBootMode): NetworkBootMode {
+  return spec?.pxeMode === 'uefi' || spec?.pxeMode === 'bios' ? spec.pxeMode : fallback;
+}
+
+function unmanaged(server: Server, driver?: string): Error {
+  const why = driver === undefined ? 'no power driver claims it' : `power driver ${driver} does not claim it`;
+  return failure('SIDERO_POWER_UNMANAGED', { server: server.metadata.name, why });
 }

@@ -1,0 +1,30 @@
+const LOCKED_MS = 5 * 60_000;
+
+/** A login that a device refused. */
+export interface LoginLock {
+  readonly at: Date;
+  /** Until when it is not tried again. */
+  readonly until: Date;
+}
+
+/** Keeps us from making a BMC lock its user: a refused login is tried again after 5 min, or when it, or what the Server says of the BMC, changed. */
+export class LoginLocks {
+  readonly #locks = new Map<string, LoginLock>();
+
+  /** `identity` names a login together with where and how it is used. */
+  of(identity: string, nowMs: number): LoginLock | undefined {
+    const lock = this.#locks.get(identity);
+    return lock && nowMs < lock.until.getTime() ? lock : undefined;
+  }
+
+  refused(identity: string, nowMs: number): void {
+    this.isEmpty(nowMs);
+    this.#locks.set(identity, { at: new Date(nowMs), until: new Date(nowMs + LOCKED_MS) });
+  }
+
+  /** Forgets what is over, too. */
+  isEmpty(nowMs: number): boolean {
+    for (const [identity, { until }] of this.#locks) if (until.getTime() <= nowMs) this.#locks.delete(identity);
+    return this.#locks.size === 0;
+  }
+}

@@ -1,0 +1,159 @@
+import { randomInt } from 'node:crypto';
+import { failure, hasCode, SideroError } from '../errors.ts';
+import type { BmcLogin } from '../registries.ts';
+import type { ResourceClient } from '../resources/client.ts';
+import { type SecretKeyRef, SecretKind, type Server, ServerKind } from '../resources/kinds.ts';
+import { readLogin, valueIn } from './login.ts';
+import type { Way } from './way.ts';
+
+/** What a password is changed with. */
+export interface Rotation {
+  readonly server: Server;
+  readonly resources: ResourceClient;
+  /** Those of drivers with a login; the first that can change passwords does it. */
+  readonly ways: readonly Way[];
+}
+
+/** IPMI 1.5 allows no more. */
+const PASS_LENGTH = 16;
+// One of each at least: many BMCs insist. What is easily misread, or means something to a shell or a YAML reader, is left out.
+const SORTS = ['ABCDEFGHJKLMNPQRSTUVWXYZ', 'abcdefghijkmnopqrstuvwxyz', '23456789', '-_.'] as const;
+
+/**
+ * New password into the Secret beside the old one, then onto the device, then proven by a login, then in place of the old one: at any point one of
+ * the two in the Secret is the device's.
+ * @throws SIDERO_BMC_LOGIN_MISSING, SIDERO_BMC_ROTATE_REFUSED and what drivers throw
+ */
+export async function rotate(rotation: Rotation): Promise<string> {
+  const ref = await refOf(rotation);
+  const login = await readLogin(rotation.resources, rotation.server);
+  if (!login) throw refused(rotation.server, 'it names no login', 'set spec.bmc.userFrom and spec.bmc.passFrom to a Secret');
+  const { next, isLeft } = await writeNext(rotation.resources, ref);
+  const changed = { ...login, pass: next };
+  // What an earlier attempt left may be the device's password by now.
+  if (!isLeft || !(await holds(rotation.ways[0]!, changed))) await changeByAny(rotation, { ref, login, changed });
+  await settle(rotation.resources, ref, next);
+  await Promise.all(rotation.ways.map((way) => way.close()));
+  return `user ${login.user} has a new password, kept in Secret ${ref.namespace}/${ref.name}`;
+}
+
+interface Change {
+  readonly ref: SecretKeyRef;
+  readonly login: BmcLogin;
+  readonly changed: BmcLogin;
+}
+
+async function changeByAny({ ways, resources }: Rotation, given: Change): Promise<void> {
+  for (const way of ways) {
+    try {
+      return await change(way, given);
+    } catch (thrown) {
+      if (!hasCode(thrown, 'SIDERO_BMC_UNSUPPORTED')) throw thrown;
+      if (way !== ways.at(-1)) continue;
+      await takeBack(resources, given.ref);
+      throw thrown;
+    }
+  }
+}
+
+async function refOf({ server, resources }: Rotation): Promise<SecretKeyRef> {
+  const { spec } = server;
+  const ref = spec?.bmc?.passFrom?.secretKeyRef;
+  if (!spec?.accepted) throw refused(server, 'the Server is not accepted', 'accept it first: spec.accepted');
+  if (spec.bmc?.pass || !ref)
+    throw refused(server, 'it stands in spec.bmc.pass itself', 'put it into a Secret, name that in spec.bmc.passFrom.secretKeyRef, take out pass');
+  const servers = await resources.list(ServerKind, {}, { live: true });
+  const other = servers.find((known) => known.metadata.name !== server.metadata.name && sharesPassword(known, ref));
+  if (other) throw refused(server, `Server ${other.metadata.name} uses the same key of Secret ${ref.name}`, 'give each BMC a Secret of its own');
+  return ref;
+}
+
+function sharesPassword({ spec }: Server, ref: SecretKeyRef): boolean {
+  const theirs = spec?.bmc?.passFrom?.secretKeyRef;
+  return theirs?.namespace === ref.namespace && theirs.name === ref.name && theirs.key === ref.key;
+}
+
+function refused(server: Server, why: string, next: string): Error {
+  return failure('SIDERO_BMC_ROTATE_REFUSED', { server: server.metadata.name, why, next });
+}
+
+async function writeNext(resources: ResourceClient, ref: SecretKeyRef): Promise<{ next: string; isLeft: boolean }> {
+  const made = newPassword();
+  const secret = await resources.change(SecretKind, ref, (draft) => {
+    if (valueIn(draft, nextKeyOf(ref))) return false;
+    draft.data = { ...draft.data, [nextKeyOf(ref)]: Buffer.from(made).toString('base64') };
+    return undefined;
+  });
+  const next = valueIn(secret, nextKeyOf(ref)) ?? made;
+  return { next, isLeft: next !== made };
+}
+
+async function change(way: Way, { login, changed }: Change): Promise<void> {
+  try {
+    const isDone = await way.tell(
+      'changePassword',
+      async (session, signal) => {
+        await session.changePassword?.(changed.pass, signal);
+        return session.changePassword !== undefined;
+      },
+      { alone: true, login },
+    );
+    if (!isDone) throw way.unsupported('it cannot change passwords');
+  } catch (thrown) {
+    // Done and not told, as with a lost answer? A login says.
+    const isUnclear = thrown instanceof SideroError && ['SIDERO_BMC_FAULT', 'SIDERO_BMC_UNREACHABLE'].includes(thrown.code);
+    if (isUnclear && (await holds(way, changed))) return;
+    throw thrown;
+  }
+  await prove(way, changed);
+}
+
+// Some drivers log in with the first command only, so something is asked.
+async function prove(way: Way, login: BmcLogin): Promise<void> {
+  await way.tell(
+    'login',
+    async (session, signal) => {
+      await session.isOn?.(signal);
+    },
+    { alone: true, login },
+  );
+}
+
+async function holds(way: Way, login: BmcLogin): Promise<boolean> {
+  try {
+    await prove(way, login);
+    return true;
+  } catch (thrown) {
+    if (hasCode(thrown, 'SIDERO_BMC_AUTH')) return false;
+    throw thrown;
+  }
+}
+
+async function settle(resources: ResourceClient, ref: SecretKeyRef, next: string): Promise<void> {
+  await resources.change(SecretKind, ref, (draft) => {
+    const { [nextKeyOf(ref)]: _taken, ...others } = draft.data ?? {};
+    draft.data = { ...others, [ref.key]: Buffer.from(next).toString('base64') };
+  });
+}
+
+async function takeBack(resources: ResourceClient, ref: SecretKeyRef): Promise<void> {
+  await resources.change(SecretKind, ref, (draft) => {
+    delete draft.data?.[nextKeyOf(ref)];
+  });
+}
+
+function nextKeyOf({ key }: SecretKeyRef): string {
+  return `${key}.next`;
+}
+
+/** 16 characters, of every sort that password rules ask for. */
+export function newPassword(): string {
+  const pick = (from: string): string => from.charAt(randomInt(from.length));
+  const characters = SORTS.map(pick);
+  while (characters.length < PASS_LENGTH) characters.push(pick(SORTS.slice(0, 3).join('')));
+  for (let last = characters.length - 1; last > 0; last--) {
+    const other = randomInt(last + 1);
+    [characters[last], characters[other]] = [characters[other]!, characters[last]!];
+  }
+  return characters.join('');
+}
