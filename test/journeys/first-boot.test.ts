@@ -4,15 +4,16 @@ import { expect, test } from 'vitest';
 
 const stagesOf = (machine: { history: readonly { stage: string }[] }) => [...new Set(machine.history.map(({ stage }) => stage))];
 
-test.each(['bios', 'uefi'] as const)('a bare %s machine network-boots, registers and is an accepted Server', async (firmware) => {
+test.each(['bios', 'uefi'] as const)('a bare %s machine network-boots, registers, is an accepted Server and wiped', async (firmware) => {
   await using sidero = await testSidero();
   const machine = sidero.machine({ seed: firmware, inventory: { ...inventory(firmware), firmware } });
 
-  await machine.bootTo('accepted');
+  await machine.bootTo('clean');
 
-  expect(stagesOf(machine)).toEqual(['off', 'tftp', 'ipxe', 'kernel', 'initrd', 'agent', 'accepted']);
+  expect(stagesOf(machine)).toEqual(['off', 'tftp', 'ipxe', 'kernel', 'initrd', 'agent', 'accepted', 'wiping', 'clean']);
+  expect(machine.disks.map(({ content }) => content)).toEqual(machine.disks.map(() => 'nothing'));
   const server = await sidero.resources.get(ServerKind, { name: machine.uuid }, { live: true });
-  expect(server?.spec?.accepted).toBe(true);
+  expect(server).toMatchObject({ spec: { accepted: true }, status: { isClean: true } });
   expect(server?.spec?.hardware).toEqual(hardwareInformation(machine.inventory));
   expect(server?.status?.addresses).toEqual([{ type: 'InternalIP', address: machine.address }]);
 });
@@ -59,8 +60,8 @@ test.runIf(process.platform === 'linux').each([
 ] as const)('%s DHCP tells a %s machine what to boot', async (dhcp, firmware) => {
   await using sidero = await testSidero({ dhcp });
   const machine = sidero.machine({ seed: `${dhcp} ${firmware}`, inventory: { ...inventory(dhcp, firmware), firmware } });
-  await machine.bootTo('accepted');
-  expect(stagesOf(machine)).toEqual(['off', 'dhcp', 'tftp', 'ipxe', 'kernel', 'initrd', 'agent', 'accepted']);
+  await machine.bootTo('clean');
+  expect(stagesOf(machine)).toEqual(['off', 'dhcp', 'tftp', 'ipxe', 'kernel', 'initrd', 'agent', 'accepted', 'wiping', 'clean']);
   const server = await sidero.resources.get(ServerKind, { name: machine.uuid }, { live: true });
   expect(server?.status?.addresses).toEqual([{ type: 'InternalIP', address: machine.address }]);
   expect(machine.address).toMatch(dhcp === 'full' ? /^127\.100\./ : /^127\.64\./);

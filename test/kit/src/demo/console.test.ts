@@ -38,9 +38,9 @@ test('a UEFI machine is seen in DHCP and TFTP of its own', () => {
 test('the percentage that iPXE overwrites becomes bytes', () => {
   const follower = new ConsoleFollower(SIZES);
   follower.push('/env/agent-amd64/initramfs.xz... 27%\b\b\b\b');
-  expect(follower.transfer).toEqual({ file: 'initramfs.xz', receivedBytes: 13_500_000, totalBytes: 50_000_000 });
+  expect(follower.progress).toEqual({ subject: 'initramfs.xz', doneBytes: 13_500_000, totalBytes: 50_000_000 });
   follower.push('    \b\b\b\b 71%');
-  expect(follower.transfer?.receivedBytes).toBe(35_500_000);
+  expect(follower.progress?.doneBytes).toBe(35_500_000);
 });
 
 test('it does not matter how the text is cut', () => {

@@ -1,4 +1,4 @@
-import type { StageName, Transfer } from '../machine/state.ts';
+import type { Progress, StageName } from '../machine/state.ts';
 
 /** What firmware, iPXE, Linux and the agent write on the serial console, and the stage it tells of. */
 const SIGNS: readonly { readonly text: RegExp; readonly stage: StageName }[] = [
@@ -20,7 +20,7 @@ const TAIL_LENGTH = 4096;
 /** Follows a machine by what it writes on its serial console. */
 export class ConsoleFollower {
   stage: StageName = 'firmware';
-  transfer: Transfer | undefined;
+  progress: Progress | undefined;
   readonly #sizes: Readonly<Record<string, number>>;
   #tail = '';
 
@@ -37,16 +37,16 @@ export class ConsoleFollower {
     if (last) this.stage = last.stage;
     // What lies before the last sign has said all it can.
     this.#tail = tail.slice(Math.max(last?.at ?? 0, tail.length - TAIL_LENGTH));
-    this.transfer = this.#transferIn(this.#tail);
+    this.progress = this.#progressIn(this.#tail);
     return this.stage !== before;
   }
 
   // iPXE overwrites its percentage in place: the last one counts.
-  #transferIn(text: string): Transfer | undefined {
+  #progressIn(text: string): Progress | undefined {
     const [, file, after] = /^\/?(\S+?)\.\.\.(.*)/s.exec(text) ?? [];
     const totalBytes = file && this.#sizes[file];
     const percent = [...(after?.matchAll(/(\d+)%/g) ?? [])].at(-1)?.[1];
-    return file && totalBytes && percent ? { file, totalBytes, receivedBytes: Math.round((totalBytes * Number(percent)) / 100) } : undefined;
+    return file && totalBytes && percent ? { subject: file, totalBytes, doneBytes: Math.round((totalBytes * Number(percent)) / 100) } : undefined;
   }
 }
 

@@ -11,8 +11,16 @@ import {
 import { setTimeout as delay } from 'node:timers/promises';
 import { failure } from '../errors.ts';
 import type { Random } from '../random.ts';
+import type { SimulatedDisk } from './disk.ts';
 import { flags, type Inventory } from './hardware.ts';
-import type { StateLog } from './state.ts';
+import type { States } from './state.ts';
+import { wipe, WIPE_METHODS } from './wipe.ts';
+
+/**
+ * Which agent a machine runs: ours, ours without the ability to wipe, or the original's, which says nothing of itself, treats all disks alike
+ * and boots anew when it has nothing to do.
+ */
+export type AgentKind = 'ours' | 'registering' | 'original';
 
 /** What the agent on a simulated machine works with. */
 export interface AgentRun {
@@ -23,7 +31,12 @@ export interface AgentRun {
   /** Arguments the kernel was booted with. */
   readonly args: readonly string[];
   readonly address: string;
-  readonly states: StateLog;
+  readonly kind: AgentKind;
+  readonly disks: readonly SimulatedDisk[];
+  /** How fast a disk is wiped. */
+  readonly wipeBytesPerSecond: number;
+  readonly onWipeProgress: (doneBytes: number, totalBytes: number) => void;
+  readonly states: States;
   readonly random: Random;
   /** Multiplies every pause. */
   readonly timeFactor: number;
@@ -37,6 +50,14 @@ const GIVE_UP_MS = 300_000;
 /** Pause between two registrations while the machine waits for work: 20 s, and up to 10 s more so that machines spread. */
 const IDLE_MS = 20_000;
 const IDLE_JITTER_MS = 10_000;
+/** How long the original's agent counts down before it boots anew. */
+const COUNTDOWN_MS = 11_000;
+
+const ABILITIES: Readonly<Record<AgentKind, { readonly agentVersion: string; readonly capabilities: string[] }>> = {
+  ours: { agentVersion: 'simulated', capabilities: ['wipe', 'wipe-plan', ...WIPE_METHODS.map((method) => `wipe:${method}`)] },
+  registering: { agentVersion: 'simulated', capabilities: [] },
+  original: { agentVersion: '', capabilities: [] },
+};
 
 /** The value of a kernel argument; the first one wins, as in the agent. */
 export function kernelArgument(args: readonly string[], name: string): string | undefined {
@@ -45,21 +66,23 @@ export function kernelArgument(args: readonly string[], name: string): string | 
 }
 
 /**
- * Registers the machine, tells its addresses, and registers again and again, as the agent does while it waits for work. Returns when
- * the machine is to boot anew.
+ * Registers the machine, tells its addresses, wipes when it is told to, and registers again and again, as the agent does while it waits for
+ * work. Returns when the machine is to boot anew.
  * @throws SIDERO_MACHINE_AGENT_FAILED when a call fails for 5 min, or the reason of the signal
  */
 export async function runAgent(run: AgentRun): Promise<void> {
   const target = kernelArgument(run.args, 'sidero.endpoint');
   if (!target) throw failure('SIDERO_MACHINE_BOOT_FAILED', { machine: run.machine, problem: 'its kernel arguments name no sidero.endpoint' });
-  const token = kernelArgument(run.args, 'sidero.token');
+  const token = run.kind === 'original' ? undefined : kernelArgument(run.args, 'sidero.token');
   // grpc-js shares connections between clients of one process; real machines do not.
   using client = agentClient({ target, token, channel: { 'grpc.use_local_subchannel_pool': 1 } });
   const first = await persistently(run, 'CreateServer', (options) => register(run, client, options));
   await persistently(run, 'ReconcileServerAddresses', (options) =>
     client.reconcileServerAddresses({ uuid: run.uuid, address: [{ type: 'InternalIP', address: run.address }] }, options),
   );
-  await waitForWork(run, client, first);
+  if (run.kind !== 'original') return await waitForWork(run, client, first);
+  if (first.wipe) await wipeAsTold(run, client, first);
+  await delay(COUNTDOWN_MS * run.timeFactor, undefined, { signal: run.signal });
 }
 
 /** Silence of the management plane is borne while the machine waits; a refusal that lasts is not, as only another boot brings another token. */
@@ -67,29 +90,65 @@ async function waitForWork(run: AgentRun, client: AgentClient, first: CreateServ
   const { signal, states, timeFactor } = run;
   let refusedSinceMs: number | undefined;
   let answer = first;
-  let stage: 'accepted' | 'registered' | 'agent' = answer.accepted ? 'accepted' : 'registered';
+  let waiting = await workOn(run, client, answer);
   while (!answer.reboot) {
     const waitMs = (IDLE_MS + run.random.between(0, IDLE_JITTER_MS)) * timeFactor;
-    if (states.state.stage !== stage) states.enter(stage, { waitMs });
+    if (states.state.stage !== waiting.stage || states.state.detail !== waiting.detail) states.enter(waiting.stage, { waitMs, ...waiting });
     await delay(waitMs, undefined, { signal });
     try {
       answer = await register(run, client, { timeoutMs: CALL_MS, signal });
-      stage = answer.accepted ? 'accepted' : 'registered';
       refusedSinceMs = undefined;
     } catch (cause) {
       signal.throwIfAborted();
-      stage = 'agent';
+      waiting = { stage: 'agent' };
       refusedSinceMs = isSilence(cause) ? undefined : (refusedSinceMs ?? performance.now());
       if (refusedSinceMs !== undefined && performance.now() - refusedSinceMs > GIVE_UP_MS * timeFactor)
         throw failure('SIDERO_MACHINE_AGENT_FAILED', { machine: run.machine, call: 'CreateServer', cause });
+      continue;
     }
+    waiting = await workOn(run, client, answer);
   }
+}
+
+/** What a machine shows while it waits. */
+interface Waiting {
+  readonly stage: 'agent' | 'registered' | 'accepted' | 'clean';
+  readonly detail?: string;
+}
+
+/** Does what it was told, and says as what it waits then. */
+async function workOn(run: AgentRun, client: AgentClient, answer: CreateServerResponse): Promise<Waiting> {
+  if (!answer.accepted) return { stage: 'registered' };
+  if (answer.wipe) return await wipeAsTold(run, client, answer);
+  if (answer.hold !== '') return { stage: 'accepted', detail: answer.hold };
+  return { stage: run.states.state.stage === 'clean' ? 'clean' : 'accepted' };
+}
+
+async function wipeAsTold(run: AgentRun, client: AgentClient, order: CreateServerResponse): Promise<Waiting> {
+  const { uuid, disks, states, timeFactor, signal } = run;
+  states.enter('accepted');
+  const outcome = await wipe({
+    uuid,
+    client,
+    order,
+    disks,
+    tellsDisks: run.kind === 'ours',
+    bytesPerSecond: run.wipeBytesPerSecond,
+    timeFactor,
+    states,
+    onProgress: run.onWipeProgress,
+    persistently: (call, attempt) => persistently(run, call, attempt),
+    signal,
+  });
+  if (!outcome.isClean) return { stage: 'accepted', detail: outcome.why };
+  states.enter('clean');
+  return { stage: 'clean' };
 }
 
 const isSilence = (thrown: unknown) => [status.UNAVAILABLE, status.DEADLINE_EXCEEDED].includes((thrown as { code?: number }).code ?? -1);
 
 const register = (run: AgentRun, client: AgentClient, options: CallOptions) =>
-  client.createServer({ hardware: hardwareMessage(run.inventory, run.uuid), hostname: '', agentVersion: 'simulated' }, options);
+  client.createServer({ hardware: hardwareMessage(run.inventory, run.uuid), hostname: '', ...ABILITIES[run.kind] }, options);
 
 /** Repeats a call as the agent does: any error may pass. */
 async function persistently<T>(run: AgentRun, call: string, attempt: (options: CallOptions) => Promise<T>): Promise<T> {

@@ -1,7 +1,7 @@
 import { askDhcp } from './dhcp.ts';
 import type { Inventory } from './hardware.ts';
 import type { Plane } from './machine.ts';
-import type { StateLog } from './state.ts';
+import type { States } from './state.ts';
 import { downloadByTftp, sizeByTftp } from './tftp.ts';
 import type { Link } from './udp.ts';
 
@@ -14,7 +14,7 @@ export interface FirmwareRun {
   readonly hasIpxeRom: boolean;
   readonly plane: Plane & { readonly host: string };
   readonly link: Link;
-  readonly states: StateLog;
+  readonly states: States;
   /** Told when DHCP gives an address; what follows is sent from it. */
   readonly onAddress: (address: string) => void;
   readonly onProgress: (file: string, receivedBytes: number, totalBytes: number | undefined) => void;

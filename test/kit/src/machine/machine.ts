@@ -3,14 +3,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Agent } from 'undici';
 import { failure } from '../errors.ts';
 import { seededRandom } from '../random.ts';
-import { runAgent } from './agent.ts';
+import { type BootOverride, type Chassis, NO_OVERRIDE } from '../bmc/chassis.ts';
+import { type AgentKind, runAgent } from './agent.ts';
+import { type DiskFault, SimulatedDisk } from './disk.ts';
 import { type Inventory, inventory } from './hardware.ts';
 import { downloadByHttp } from './http.ts';
 import type { IpxeHost, IpxeOutcome } from './ipxe/command.ts';
 import { runIpxe } from './ipxe/interpreter.ts';
 import { ipv4Setting, macSetting, textSetting, uuidSetting } from './ipxe/settings.ts';
 import { loadBootFile } from './firmware.ts';
-import { type MachineState, type ObservableMachine, type StageName, StateLog, type Transfer } from './state.ts';
+import { type MachineState, type ObservableMachine, type StageName, type Progress, StateLog, type States, whilePowered } from './state.ts';
 
 /** The management plane as a machine finds it. */
 export interface Plane {
@@ -30,8 +32,10 @@ export interface Misbehaviour {
   readonly uuid?: string;
   /** Share of UDP datagrams lost in each direction, 0 to 1. */
   readonly loss?: number;
-  /** The power fails in a transfer of this stage, once so many bytes have come. */
-  readonly dies?: { readonly stage: 'tftp' | 'kernel' | 'initrd'; readonly afterBytes: number };
+  /** The power fails in this stage, the first time, once so many bytes have come, or are wiped. */
+  readonly dies?: { readonly stage: 'tftp' | 'kernel' | 'initrd' | 'wiping'; readonly afterBytes: number };
+  /** What is wrong with a disk of it. */
+  readonly disk?: { readonly index: number; readonly fault: DiskFault };
   /** The agent never calls. */
   readonly isMute?: boolean;
 }
@@ -53,11 +57,30 @@ export interface MachineOptions {
   readonly timeFactor?: number;
   /** Speed of its link for downloads over HTTP. Default: unlimited. */
   readonly bytesPerSecond?: number;
+  /** The agent that it boots. Default ours. */
+  readonly agent?: AgentKind;
+  /** How fast each of its disks is wiped, by any method. Default 1 TB/s, about what discarding takes. */
+  readonly wipeBytesPerSecond?: number;
 }
 
-/** A machine that does on the wire what PXE firmware, iPXE and the agent do. Everything it decides comes from its seed. */
-export class SimulatedMachine implements ObservableMachine {
+const WIPE_BYTES_PER_SECOND = 1e12;
+
+/** A download by iPXE. */
+interface Fetch {
+  readonly url: URL;
+  readonly use: 'script' | 'kernel' | 'initrd';
+  readonly agent: Agent;
+  readonly states: States;
+}
+
+/**
+ * A machine that does on the wire what PXE firmware, iPXE and the agent do, and that a BMC can switch. Left to itself it boots the system on its
+ * disk, and from the network when there is none. Everything it decides comes from its seed.
+ */
+export class SimulatedMachine implements ObservableMachine, Chassis {
   readonly inventory: Inventory;
+  /** In the order of the inventory. */
+  readonly disks: readonly SimulatedDisk[];
   readonly name: string;
   /** The UUID it tells, in lower case. */
   readonly uuid: string;
@@ -71,11 +94,15 @@ export class SimulatedMachine implements ObservableMachine {
   kernelArgs: readonly string[] = [];
   readonly #options: MachineOptions;
   readonly #states = new StateLog();
-  #power = new AbortController();
+  /** Aborts when the power goes; undefined while the machine is off. */
+  #power: AbortController | undefined;
+  #hasDied = false;
 
   constructor(options: MachineOptions) {
     this.#options = options;
     this.inventory = options.inventory ?? inventory(options.seed);
+    const { disk: bad } = options.misbehaviour ?? {};
+    this.disks = this.inventory.disks.map((facts, index) => new SimulatedDisk(facts, bad?.index === index ? bad.fault : undefined));
     this.uuid = (options.misbehaviour?.uuid ?? this.inventory.system.uuid).toLowerCase();
     this.mac = this.inventory.interfaces[0]!.mac;
     this.address = options.address ?? '127.0.0.1';
@@ -90,8 +117,8 @@ export class SimulatedMachine implements ObservableMachine {
     return this.#states.history;
   }
 
-  get transfer(): Transfer | undefined {
-    return this.#states.transfer;
+  get progress(): Progress | undefined {
+    return this.#states.progress;
   }
 
   onState(listener: (state: MachineState) => void): () => void {
@@ -100,17 +127,20 @@ export class SimulatedMachine implements ObservableMachine {
 
   /**
    * Switches the machine on; with our agent it stays on, and asks for work. Resolves when it went where nobody follows it: it boots
-   * something else, hangs, or is off because its power failed.
+   * something else, hangs, or is off because its power went. Also off is a machine that `signal` ends.
    * @throws what stopped it (then its state is `failed`), or the reason of the signal
    */
-  async run(signal: AbortSignal): Promise<void> {
-    this.#power = new AbortController();
-    const on = AbortSignal.any([signal, this.#power.signal]);
+  async run(signal: AbortSignal, boot: BootOverride = NO_OVERRIDE): Promise<void> {
+    const power = new AbortController();
+    this.#power?.abort('it was switched on again');
+    this.#power = power;
+    const on = AbortSignal.any([signal, power.signal]);
     try {
-      await this.#boot(on);
+      await this.#boot(on, boot);
     } catch (thrown) {
-      if (this.#power.signal.aborted) return this.#states.enter('off', { detail: String(this.#power.signal.reason) });
-      this.#states.enter(signal.aborted ? 'off' : 'failed', { detail: messageOf(thrown) });
+      if (power.signal.aborted) return;
+      if (signal.aborted) this.cutPower('the run is over');
+      else this.#states.enter('failed', { detail: messageOf(thrown) });
       throw thrown;
     }
   }
@@ -124,7 +154,23 @@ export class SimulatedMachine implements ObservableMachine {
 
   /** Cuts the power: nothing is said to anybody. */
   cutPower(why = 'its power was cut'): void {
+    if (!this.#power) return;
     this.#power.abort(why);
+    this.#power = undefined;
+    this.#states.enter('off', { detail: why });
+  }
+
+  isOn(): boolean {
+    return this.#power !== undefined;
+  }
+
+  /** Presses its power button, or lets its BMC do so: it stays on until its power is cut. What becomes of it shows in its state. */
+  powerOn(boot?: BootOverride): void {
+    if (!this.isOn()) this.run(new AbortController().signal, boot).catch(() => undefined);
+  }
+
+  powerOff(): void {
+    this.cutPower('it was switched off');
   }
 
   /** Resolves once the machine is, or was, in `stage`. @throws when it failed, or the reason of the signal */
@@ -146,34 +192,38 @@ export class SimulatedMachine implements ObservableMachine {
     });
   }
 
-  async #boot(on: AbortSignal): Promise<void> {
-    for (;;) {
-      await this.#loadFirmware(on);
-      const outcome = await this.#ipxe(on);
+  async #boot(on: AbortSignal, override: BootOverride): Promise<void> {
+    const states = whilePowered(this.#states, on);
+    for (let boot = override; ; boot = NO_OVERRIDE) {
+      if (boot.device !== 'network' && this.disks.some(({ content }) => content === 'system')) return states.enter('disk');
+      await this.#loadFirmware(states, on);
+      const outcome = await this.#ipxe(states, on);
       const isAgent = outcome.action === 'boot' && outcome.args.some((arg) => arg.startsWith('sidero.endpoint='));
-      if (outcome.action !== 'reboot' && !isAgent) return this.#leave(outcome);
+      if (outcome.action !== 'reboot' && !isAgent) return this.#leave(outcome, states);
       if (outcome.action !== 'boot') continue;
       this.kernelArgs = outcome.args;
       // A machine whose agent hangs stays until it is switched off.
-      if (this.#options.misbehaviour?.isMute) return this.#states.enter('agent', { detail: 'its agent hangs' });
-      await this.#agent(on);
+      if (this.#options.misbehaviour?.isMute) return states.enter('agent', { detail: 'its agent hangs' });
+      await this.#agent(states, on);
     }
   }
 
   /** Where the machine goes when it is not to run our agent. */
-  #leave(outcome: IpxeOutcome): void {
-    if (outcome.action === 'poweroff') return this.#states.enter('off', { detail: 'its boot script switched it off' });
+  #leave(outcome: IpxeOutcome, states: States): void {
+    if (outcome.action === 'poweroff') return this.cutPower('its boot script switched it off');
     if (outcome.action === 'boot') {
       this.kernelArgs = outcome.args;
-      return this.#states.enter('environment', { detail: outcome.kernel.pathname });
+      // What is booted over the network installs itself, as Talos does.
+      for (const [index, disk] of this.disks.entries()) disk.content = index === 0 ? 'system' : 'data';
+      return states.enter('environment', { detail: outcome.kernel.pathname });
     }
     if (outcome.action === 'exit' && outcome.status !== 0)
       throw failure('SIDERO_MACHINE_IPXE_FAILED', { problem: this.console.at(-1) ?? `status ${outcome.status}` });
     // After iPXE exits, firmware goes on with the next device: the disk.
-    this.#states.enter('disk');
+    states.enter('disk');
   }
 
-  async #loadFirmware(signal: AbortSignal): Promise<void> {
+  async #loadFirmware(states: States, signal: AbortSignal): Promise<void> {
     const { plane, misbehaviour, hasIpxeRom = false } = this.#options;
     await loadBootFile({
       machine: this.name,
@@ -183,34 +233,34 @@ export class SimulatedMachine implements ObservableMachine {
       hasIpxeRom,
       plane: { ...plane, host: plane.host ?? '127.0.0.1' },
       link: { address: this.address, loss: misbehaviour?.loss ?? 0, random: seededRandom('link', this.#options.seed) },
-      states: this.#states,
+      states,
       onAddress: (address) => {
         this.address = address;
       },
-      onProgress: (file, receivedBytes, totalBytes) => this.#progress('tftp', { file, receivedBytes, totalBytes }),
+      onProgress: (subject, doneBytes, totalBytes) => this.#progress(states, { subject, doneBytes, totalBytes }),
       signal,
     });
   }
 
-  async #ipxe(signal: AbortSignal): Promise<IpxeOutcome> {
+  async #ipxe(states: States, signal: AbortSignal): Promise<IpxeOutcome> {
     const { plane } = this.#options;
     const agent = new Agent({ connections: 1, connect: { localAddress: this.address }, headersTimeout: 30_000, bodyTimeout: 30_000 });
     try {
       const url = new URL(`http://${plane.host ?? '127.0.0.1'}:${plane.http}/boot.ipxe`);
-      return await runIpxe(this.#ipxeHost(agent, signal), url);
+      return await runIpxe(this.#ipxeHost({ agent, states }, signal), url);
     } finally {
       await agent.destroy();
     }
   }
 
-  #ipxeHost(agent: Agent, signal: AbortSignal): IpxeHost {
+  #ipxeHost({ agent, states }: { agent: Agent; states: States }, signal: AbortSignal): IpxeHost {
     const { timeFactor = 1 } = this.#options;
     return {
       settings: this.#settings(),
-      fetch: (url, use) => this.#fetch({ url, use, agent }, signal),
+      fetch: (url, use) => this.#fetch({ url, use, agent, states }, signal),
       configure: async (nic) => nic === 'net0',
       sleep: async (seconds) => {
-        this.#states.enter('ipxe', { waitMs: seconds * 1000 * timeFactor, detail: this.console.at(-1) ?? '' });
+        states.enter('ipxe', { waitMs: seconds * 1000 * timeFactor, detail: this.console.at(-1) ?? '' });
         await delay(seconds * 1000 * timeFactor, undefined, { signal });
       },
       print: (text) => void this.console.push(text),
@@ -235,18 +285,17 @@ export class SimulatedMachine implements ObservableMachine {
     };
   }
 
-  async #fetch(given: { url: URL; use: 'script' | 'kernel' | 'initrd'; agent: Agent }, signal: AbortSignal): Promise<Uint8Array | undefined> {
-    const { url, use, agent } = given;
-    const file = url.pathname;
-    const stage = use === 'script' ? 'ipxe' : use;
-    this.#states.enter(stage, { waitMs: 30_000, detail: file });
+  async #fetch(given: Fetch, signal: AbortSignal): Promise<Uint8Array | undefined> {
+    const { url, use, agent, states } = given;
+    const subject = url.pathname;
+    states.enter(use === 'script' ? 'ipxe' : use, { waitMs: 30_000, detail: subject });
     const answer = await downloadByHttp(
       {
         url,
         agent,
         keep: use === 'script',
         bytesPerSecond: this.#options.bytesPerSecond,
-        onProgress: (receivedBytes, totalBytes) => this.#progress(stage, { file, receivedBytes, totalBytes }),
+        onProgress: (doneBytes, totalBytes) => this.#progress(states, { subject, doneBytes, totalBytes }),
       },
       signal,
     );
@@ -255,23 +304,30 @@ export class SimulatedMachine implements ObservableMachine {
     return undefined;
   }
 
-  #progress(stage: StageName, transfer: Transfer): void {
+  #progress(states: States, progress: Progress): void {
     const dies = this.#options.misbehaviour?.dies;
-    this.#states.transfer = transfer;
-    if (dies?.stage === stage && transfer.receivedBytes >= dies.afterBytes) this.cutPower(`its power failed in the transfer of ${transfer.file}`);
+    states.progress = progress;
+    if (this.#hasDied || dies?.stage !== states.state.stage || progress.doneBytes < dies.afterBytes) return;
+    this.#hasDied = true;
+    this.cutPower(`its power failed at ${progress.subject}`);
   }
 
-  async #agent(signal: AbortSignal): Promise<void> {
-    this.#states.enter('agent', { waitMs: 30_000 });
+  async #agent(states: States, signal: AbortSignal): Promise<void> {
+    states.enter('agent', { waitMs: 30_000 });
+    const { agent = 'ours', seed, timeFactor = 1, wipeBytesPerSecond = WIPE_BYTES_PER_SECOND } = this.#options;
     await runAgent({
       machine: this.name,
       inventory: this.inventory,
       uuid: this.uuid,
       args: this.kernelArgs,
       address: this.address,
-      states: this.#states,
-      random: seededRandom('agent', this.#options.seed),
-      timeFactor: this.#options.timeFactor ?? 1,
+      kind: agent,
+      disks: this.disks,
+      wipeBytesPerSecond,
+      onWipeProgress: (doneBytes, totalBytes) => this.#progress(states, { subject: `${this.disks.length} disks`, doneBytes, totalBytes }),
+      states,
+      random: seededRandom('agent', seed),
+      timeFactor,
       signal,
     });
   }

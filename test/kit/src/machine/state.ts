@@ -1,4 +1,4 @@
-/** A stretch of a machine's way from nothing to accepted; `label` and `waitsFor` are what a display shows. */
+/** A stretch of a machine's way from nothing to clean; `label` and `waitsFor` are what a display shows. */
 export interface Stage {
   readonly name: string;
   readonly label: string;
@@ -7,8 +7,8 @@ export interface Stage {
 }
 
 /**
- * The stages in the order a machine goes through them. Later ones (clean, installed) are added here. Simulated machines have no `firmware`
- * and no `linux`: they need no time for either.
+ * The stages in the order a machine goes through them; a clean one is switched off, and back at the first. Simulated machines have no
+ * `firmware` and no `linux`: they need no time for either.
  */
 export const STAGES = [
   { name: 'off', label: 'off', waitsFor: 'power' },
@@ -21,7 +21,9 @@ export const STAGES = [
   { name: 'linux', label: 'Linux', waitsFor: '' },
   { name: 'agent', label: 'registering', waitsFor: 'the agent API' },
   { name: 'registered', label: 'registered', waitsFor: 'acceptance' },
-  { name: 'accepted', label: 'accepted', waitsFor: '' },
+  { name: 'accepted', label: 'accepted', waitsFor: 'the order to wipe' },
+  { name: 'wiping', label: 'wiping', waitsFor: '' },
+  { name: 'clean', label: 'clean', waitsFor: 'the power to go off' },
 ] as const satisfies readonly Stage[];
 
 /** Where a machine can be besides: it boots something that is not ours to follow, or it gave up. */
@@ -33,10 +35,11 @@ export const ELSEWHERE = [
 
 export type StageName = (typeof STAGES)[number]['name'] | (typeof ELSEWHERE)[number]['name'];
 
-/** A file on its way to the machine. */
-export interface Transfer {
-  readonly file: string;
-  readonly receivedBytes: number;
+/** How far something is that takes its time: a file on its way to the machine, or the disks on their way to being empty. */
+export interface Progress {
+  /** The file, or "6 disks". */
+  readonly subject: string;
+  readonly doneBytes: number;
   readonly totalBytes: number | undefined;
 }
 
@@ -63,15 +66,22 @@ export interface ObservableMachine {
   readonly state: MachineState;
   /** Every state so far, the present one last. */
   readonly history: readonly MachineState[];
-  readonly transfer: Transfer | undefined;
+  readonly progress: Progress | undefined;
   /** Calls `listener` at every change of `state`, until the returned function is called. */
   onState(listener: (state: MachineState) => void): () => void;
 }
 
+/** Where a machine's states go. */
+export interface States {
+  readonly state: MachineState;
+  progress: Progress | undefined;
+  enter(stage: StageName, more?: { readonly waitMs?: number; readonly detail?: string }): void;
+}
+
 /** A machine's states as they come; machines hold one and show it. */
-export class StateLog {
+export class StateLog implements States {
   readonly history: MachineState[];
-  transfer: Transfer | undefined;
+  progress: Progress | undefined;
   readonly #listeners = new Set<(state: MachineState) => void>();
   readonly #now: () => number;
 
@@ -86,7 +96,7 @@ export class StateLog {
 
   enter(stage: StageName, more: { readonly waitMs?: number; readonly detail?: string } = {}): void {
     const sinceMs = this.#now();
-    this.transfer = undefined;
+    this.progress = undefined;
     this.history.push({
       stage,
       sinceMs,
@@ -100,4 +110,23 @@ export class StateLog {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }
+}
+
+/** The same log for what runs on the machine: without power it enters no state any more, which ends it with the signal's reason. */
+export function whilePowered(log: StateLog, signal: AbortSignal): States {
+  return {
+    get state() {
+      return log.state;
+    },
+    get progress() {
+      return log.progress;
+    },
+    set progress(progress) {
+      if (!signal.aborted) log.progress = progress;
+    },
+    enter(stage, more) {
+      signal.throwIfAborted();
+      log.enter(stage, more);
+    },
+  };
 }
