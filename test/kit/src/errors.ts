@@ -3,8 +3,8 @@ import { defineErrors, messageOf } from '@sidero/core';
 /** The error table of the test kit; alphabetical. */
 export const failure = defineErrors({
   SIDERO_DEMO_LATE: {
-    message: (d: { accepted: number; servers: number; seconds: number; missing: string }) =>
-      `${d.accepted} of ${d.servers} machines were accepted within ${d.seconds} s; missing: ${d.missing}`,
+    message: (d: { accepted: number; clean: number; servers: number; seconds: number; missing: string }) =>
+      `Of ${d.servers} machines ${d.accepted} were accepted and ${d.clean} clean within ${d.seconds} s; missing: ${d.missing}`,
     next: () => 'the lines above say what each machine waited for; the log of the management plane is named there too.',
   },
   SIDERO_DEMO_MACHINES_MISSING: {

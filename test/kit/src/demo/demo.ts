@@ -1,9 +1,9 @@
-import { SideroError } from '@sidero/core';
 import { failure } from '../errors.ts';
 import { duration } from './display.ts';
 import { follow, type Output } from './follow.ts';
 import type { DemoOptions } from './options.ts';
 import { simulatedWorld } from './simulated-world.ts';
+import { isDone, type Standing, UNKNOWN } from './standing.ts';
 import type { DemoWorld } from './world.ts';
 
 /** Where a demo shows itself, and how it is stopped. */
@@ -17,11 +17,12 @@ export interface DemoRun {
 export interface DemoResult {
   readonly servers: number;
   readonly accepted: number;
+  readonly clean: number;
   readonly seconds: number;
 }
 
 /**
- * Runs the demo to its end. With `isOnce` that is when all machines are accepted, or the deadline; without, when the signal aborts.
+ * Runs the demo to its end. With `isOnce` that is when all machines are clean and off, or the deadline; without, when the signal aborts.
  * @throws SIDERO_DEMO_LATE, and what starting the management plane throws
  */
 export async function runDemo(run: DemoRun): Promise<void> {
@@ -31,13 +32,16 @@ export async function runDemo(run: DemoRun): Promise<void> {
   const isComplete = await follow(world, { output, signal, deadlineMs: startedMs + options.timeoutMs });
   if (signal.aborted) return;
   const seconds = Math.round((Date.now() - startedMs) / 10) / 100;
-  const accepted = await world.accepted();
-  output.write(isComplete ? lookFurther(world, seconds) : reasons(world, accepted));
+  const standings = await world.standings();
+  output.write(isComplete ? lookFurther(world, seconds) : reasons(world, standings));
   if (options.isOnce) {
-    const ours = world.machines.filter(({ uuid }) => accepted.has(uuid)).length;
-    const result: DemoResult = { servers: options.servers, accepted: ours, seconds };
+    const ours = world.machines.map(({ uuid }) => standings.get(uuid) ?? UNKNOWN);
+    const count = (is: (standing: Standing) => boolean) => ours.filter(is).length;
+    const accepted = count(({ isAccepted }) => isAccepted);
+    const clean = count(({ isClean }) => isClean);
+    const result: DemoResult = { servers: options.servers, accepted, clean, seconds };
     output.write(`${JSON.stringify(result)}\n`);
-    if (ours < options.servers) throw late(world, { result, accepted });
+    if (!ours.every(isDone)) throw failure('SIDERO_DEMO_LATE', { ...result, missing: missing(world, standings).join('; ') });
     return;
   }
   output.write('Ctrl-C ends the demo.\n');
@@ -53,27 +57,26 @@ async function openWorld(options: DemoOptions): Promise<DemoWorld> {
 
 function lookFurther(world: DemoWorld, seconds: number): string {
   return `
-All ${world.machines.length} servers are accepted after ${duration(seconds * 1000)}. Look further:
+All ${world.machines.length} servers are accepted, wiped and off after ${duration(seconds * 1000)}. Look further:
   kubectl --kubeconfig ${world.kubeconfig} get servers
   npx sidero inspect
 Logs: ${world.logs}
 `;
 }
 
-function missing(world: DemoWorld, accepted: ReadonlySet<string>): readonly string[] {
-  return world.machines
-    .filter(({ uuid }) => !accepted.has(uuid))
-    .map(({ name, uuid, state }) => `${name} (${uuid}) is at "${state.stage}"${state.detail ? `: ${state.detail}` : ''}`);
+function missing(world: DemoWorld, standings: ReadonlyMap<string, Standing>): readonly string[] {
+  return world.machines.flatMap(({ name, uuid, state }) => {
+    const standing = standings.get(uuid) ?? UNKNOWN;
+    if (isDone(standing)) return [];
+    const why = [state.detail, standing.why].filter((text) => text).join('; ');
+    return [`${name} (${uuid}) is at "${state.stage}"${why && `: ${why}`}`];
+  });
 }
 
-function reasons(world: DemoWorld, accepted: ReadonlySet<string>): string {
-  return `\n${missing(world, accepted)
+function reasons(world: DemoWorld, standings: ReadonlyMap<string, Standing>): string {
+  return `\n${missing(world, standings)
     .map((line) => `  ${line}\n`)
     .join('')}Logs: ${world.logs}\n`;
-}
-
-function late(world: DemoWorld, given: { result: DemoResult; accepted: ReadonlySet<string> }): SideroError {
-  return failure('SIDERO_DEMO_LATE', { ...given.result, missing: missing(world, given.accepted).join('; ') });
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

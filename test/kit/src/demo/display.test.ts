@@ -1,13 +1,14 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type DemoView, duration, frame, type MachineView, plainLine, progress } from './display.ts';
+import { bar, type DemoView, duration, frame, type MachineView, plainLine } from './display.ts';
+import { type Standing, UNKNOWN } from './standing.ts';
 
 const NOW = Date.UTC(2026, 10, 22, 12, 0, 10);
 
 const aMachine = (given: Partial<MachineView> = {}): MachineView => ({
   name: '4c4c4544',
   state: { stage: 'off', sinceMs: NOW - 1200 },
-  isAccepted: false,
+  standing: UNKNOWN,
   ...given,
 });
 
@@ -16,7 +17,7 @@ const aView = (machines: readonly MachineView[], width = 120): DemoView => ({ ti
 test('a machine in a transfer shows file, bytes and a bar', () => {
   const machine = aMachine({
     state: { stage: 'kernel', sinceMs: NOW - 1200 },
-    transfer: { file: '/env/agent-amd64/vmlinuz', receivedBytes: 4_000_000, totalBytes: 8_000_000 },
+    progress: { subject: '/env/agent-amd64/vmlinuz', doneBytes: 4_000_000, totalBytes: 8_000_000 },
   });
   expect(frame(aView([machine]))[1]).toBe('  4c4c4544  kernel        1.2 s  [##########..........] 4.0 MB of 8.0 MB  /env/agent-amd64/vmlinuz');
 });
@@ -31,11 +32,33 @@ test('a failed machine says why', () => {
   expect(frame(aView([machine]))[1]).toContain('failed        0.0 s  TFTP of undionly.kpxe: error 1: File not found');
 });
 
-test('only what the API calls accepted counts, whatever the machine believes', () => {
-  const believes = aMachine({ state: { stage: 'accepted', sinceMs: NOW } });
-  expect(frame(aView([believes])).at(-1)).toBe('0 of 1 accepted, 48 s left');
-  expect(frame(aView([believes]))[1]).toContain('registered');
-  expect(frame(aView([{ ...believes, isAccepted: true }])).at(-1)).toBe('all 1 accepted');
+const ACCEPTED: Standing = { ...UNKNOWN, isAccepted: true };
+const DONE: Standing = { isAccepted: true, isClean: true, isOff: true };
+
+test('a machine that is wiped shows the bytes of all its disks', () => {
+  const state = { stage: 'wiping', sinceMs: NOW - 1200 } as const;
+  const progress = { subject: '6 disks', doneBytes: 5_000_000_000_000, totalBytes: 10_000_000_000_000 };
+  const shown = 'wiping        1.2 s  [##########..........] 5.0 TB of 10.0 TB  6 disks';
+  expect(frame(aView([aMachine({ state, standing: ACCEPTED, progress })]))[1]).toContain(shown);
+  // A machine of which nothing is seen but what the API says.
+  expect(frame(aView([aMachine({ state, standing: { ...ACCEPTED, wipe: progress } })]))[1]).toContain(shown);
+});
+
+test('only what the API says counts, whatever the machine believes', () => {
+  const accepted = aMachine({ state: { stage: 'accepted', sinceMs: NOW } });
+  expect(frame(aView([accepted])).at(-1)).toBe('0 of 1 accepted, 0 clean and off, 48 s left');
+  expect(frame(aView([accepted]))[1]).toContain('registered');
+  const clean = aMachine({ state: { stage: 'clean', sinceMs: NOW }, standing: ACCEPTED });
+  expect(frame(aView([clean])).at(-1)).toBe('1 of 1 accepted, 0 clean and off, 48 s left');
+  expect(frame(aView([clean]))[1]).toContain('wiping');
+  const off = aMachine({ state: { stage: 'off', sinceMs: NOW, detail: 'it was switched off' }, standing: DONE });
+  expect(frame(aView([off])).at(-1)).toBe('all 1 clean and off');
+  expect(frame(aView([off]))[1]).toBe('  4c4c4544  off           0.0 s  clean');
+});
+
+test('a clean machine that is still on says what it waits for', () => {
+  const machine = aMachine({ state: { stage: 'clean', sinceMs: NOW - 2000 }, standing: { ...ACCEPTED, isClean: true } });
+  expect(frame(aView([machine]))[1]).toContain('clean         2.0 s  waits for the power to go off');
 });
 
 test('a plain line has the time of day, the machine and its state', () => {
@@ -45,7 +68,7 @@ test('a plain line has the time of day, the machine and its state', () => {
 });
 
 test('a transfer of unknown size has no bar', () => {
-  expect(progress({ file: 'x', receivedBytes: 1_500_000, totalBytes: undefined })).toBe('1.5 MB  x');
+  expect(bar({ subject: 'x', doneBytes: 1_500_000, totalBytes: undefined })).toBe('1.5 MB  x');
 });
 
 test('durations read well from milliseconds to minutes', () => {
@@ -55,12 +78,12 @@ test('durations read well from milliseconds to minutes', () => {
 test('no line is wider than the terminal, and every machine has one', () => {
   const machine = fc.record({
     name: fc.string({ maxLength: 12 }),
-    isAccepted: fc.boolean(),
+    standing: fc.record({ isAccepted: fc.boolean(), isClean: fc.boolean(), isOff: fc.boolean() }),
     state: fc.record(
-      { stage: fc.constantFrom('off', 'tftp', 'kernel', 'failed', 'accepted'), sinceMs: fc.nat(NOW), detail: fc.string() },
+      { stage: fc.constantFrom('off', 'tftp', 'kernel', 'failed', 'accepted', 'wiping', 'clean'), sinceMs: fc.nat(NOW), detail: fc.string() },
       { requiredKeys: ['stage', 'sinceMs'] },
     ),
-    transfer: fc.option(fc.record({ file: fc.string(), receivedBytes: fc.nat(), totalBytes: fc.option(fc.nat(), { nil: undefined }) }), {
+    progress: fc.option(fc.record({ subject: fc.string(), doneBytes: fc.nat(), totalBytes: fc.option(fc.nat(), { nil: undefined }) }), {
       nil: undefined,
     }),
   });

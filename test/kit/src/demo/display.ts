@@ -1,13 +1,13 @@
 import { styleText } from 'node:util';
-import { type MachineState, STAGES, stageOf, type Transfer } from '../machine/state.ts';
+import { type MachineState, type Progress, type Stage, STAGES, stageOf } from '../machine/state.ts';
+import { isDone, type Standing } from './standing.ts';
 
 /** One machine as the display knows it. */
 export interface MachineView {
   readonly name: string;
   readonly state: MachineState;
-  readonly transfer?: Transfer | undefined;
-  /** What the API says: `spec.accepted` of its Server. Only this makes a machine count. */
-  readonly isAccepted: boolean;
+  readonly progress?: Progress | undefined;
+  readonly standing: Standing;
 }
 
 /** All that a frame of the display shows. */
@@ -26,13 +26,17 @@ const LABEL_WIDTH = Math.max(...STAGES.map(({ label }) => label.length));
 
 /** A frame: a title, a line for each machine, a sum. */
 export function frame(view: DemoView): readonly string[] {
-  const accepted = view.machines.filter(({ isAccepted }) => isAccepted).length;
-  const left = Math.max(0, view.deadlineMs - view.nowMs);
-  const sum =
-    accepted === view.machines.length ? `all ${accepted} accepted` : `${accepted} of ${view.machines.length} accepted, ${duration(left)} left`;
   const nameWidth = Math.max(...view.machines.map(({ name }) => name.length), 0);
   const lines = view.machines.map((machine) => `  ${machine.name.padEnd(nameWidth)}  ${machineLine(machine, view.nowMs)}`);
-  return [view.title, ...lines, sum].map((line) => line.slice(0, view.width));
+  return [view.title, ...lines, sumOf(view)].map((line) => line.slice(0, view.width));
+}
+
+function sumOf({ machines, nowMs, deadlineMs }: DemoView): string {
+  const count = (is: (standing: Standing) => boolean) => machines.filter(({ standing }) => is(standing)).length;
+  const done = count(isDone);
+  if (done === machines.length) return `all ${done} clean and off`;
+  const left = duration(Math.max(0, deadlineMs - nowMs));
+  return `${count(({ isAccepted }) => isAccepted)} of ${machines.length} accepted, ${done} clean and off, ${left} left`;
 }
 
 /** A line for a terminal without cursor movement, written when a machine enters a state. */
@@ -44,15 +48,16 @@ export function plainLine(machine: MachineView, nowMs: number): string {
 /** The same frame in colours: green for what is done, red for what failed. */
 export function coloured(lines: readonly string[]): readonly string[] {
   return lines.map((line) => {
-    if (/^ {2}\S+ +accepted|^all /.test(line)) return styleText('green', line);
+    if (/^ {2}\S+ +off .*  clean$|^all /.test(line)) return styleText('green', line);
     return /^ {2}\S+ +failed/.test(line) ? styleText('red', line) : line;
   });
 }
 
-function stageShown({ state, isAccepted }: MachineView) {
-  if (isAccepted) return stageOf('accepted');
-  // The agent may know before the API has told us; the API is what counts.
-  return stageOf(state.stage === 'accepted' ? 'registered' : state.stage);
+/** The machine may know before the API has told us; the API is what counts. */
+function stageShown({ state, standing }: MachineView): Stage {
+  if (state.stage === 'accepted' && !standing.isAccepted) return stageOf('registered');
+  if (state.stage === 'clean' && !standing.isClean) return stageOf('wiping');
+  return stageOf(state.stage);
 }
 
 function machineLine(machine: MachineView, nowMs: number): string {
@@ -61,26 +66,30 @@ function machineLine(machine: MachineView, nowMs: number): string {
   return `${stageShown(machine).label.padEnd(LABEL_WIDTH)} ${since}${about(machine, left)}`.trimEnd();
 }
 
-/** What is worth saying of the state: a transfer, what it waits for and until when, or why it failed. */
+/** What is worth saying of the state: how far it is, what it waits for and until when, or why it is over. */
 function about(machine: MachineView, untilShown: (untilMs: number) => string): string {
-  const { state, transfer } = machine;
+  const { state, standing } = machine;
   const stage = stageShown(machine);
-  if (machine.isAccepted) return '';
+  if (state.stage === 'off' && isDone(standing)) return '  clean';
   if (state.stage === 'failed' || state.stage === 'off') return state.detail ? `  ${state.detail}` : '';
-  if (transfer) return `  ${progress(transfer)}`;
+  const progress = machine.progress ?? (stage.name === 'wiping' ? standing.wipe : undefined);
+  if (progress) return `  ${bar(progress)}`;
   const waits = stage.waitsFor ? `  waits for ${stage.waitsFor}` : '';
   const until = waits && state.untilMs !== undefined ? untilShown(state.untilMs) : '';
   return `${waits}${until}${state.detail ? ` (${state.detail})` : ''}`;
 }
 
-/** A bar, the bytes, the file. */
-export function progress({ file, receivedBytes, totalBytes }: Transfer): string {
-  if (!totalBytes) return `${megabytes(receivedBytes)}  ${file}`;
-  const done = Math.round(Math.min(1, receivedBytes / totalBytes) * BAR_WIDTH);
-  return `[${'#'.repeat(done)}${'.'.repeat(BAR_WIDTH - done)}] ${megabytes(receivedBytes)} of ${megabytes(totalBytes)}  ${file}`;
+/** A bar, the bytes, what they are of. */
+export function bar({ subject, doneBytes, totalBytes }: Progress): string {
+  if (!totalBytes) return `${bytes(doneBytes)}  ${subject}`;
+  const done = Math.round(Math.min(1, doneBytes / totalBytes) * BAR_WIDTH);
+  return `[${'#'.repeat(done)}${'.'.repeat(BAR_WIDTH - done)}] ${bytes(doneBytes, totalBytes)} of ${bytes(totalBytes)}  ${subject}`;
 }
 
-const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
+/** In the unit that suits `most`: files have megabytes, disks terabytes. */
+function bytes(count: number, most = count): string {
+  return most < 1e11 ? `${(count / 1e6).toFixed(1)} MB` : `${(count / 1e12).toFixed(1)} TB`;
+}
 
 /** "0.4 s", "12 s", "3 min 5 s". */
 export function duration(milliseconds: number): string {

@@ -2,6 +2,7 @@ import { Writable } from 'node:stream';
 import { expect, test } from 'vitest';
 import { type MachineState, type ObservableMachine, StateLog } from '../machine/state.ts';
 import { follow } from './follow.ts';
+import { type Standing, UNKNOWN } from './standing.ts';
 import type { DemoWorld } from './world.ts';
 
 const never = new AbortController().signal;
@@ -18,20 +19,23 @@ function aMachine(name: string): ObservableMachine & { states: StateLog } {
       return states.state;
     },
     history: states.history,
-    transfer: undefined,
+    progress: undefined,
     onState: (listener: (state: MachineState) => void) => states.listen(listener),
   };
 }
 
+type Tell = (name: string, standing: Partial<Standing>) => void;
+const DONE: Standing = { isAccepted: true, isClean: true, isOff: true };
+
 /** A demo whose machines do on power-on what the test says. */
-function aWorld(machines: readonly ReturnType<typeof aMachine>[], powerOn: (accept: (name: string) => void) => void): DemoWorld {
-  const { promise, resolve } = Promise.withResolvers<(name: string) => void>();
+function aWorld(machines: readonly ReturnType<typeof aMachine>[], powerOn: (tell: Tell) => void): DemoWorld {
+  const { promise, resolve } = Promise.withResolvers<Tell>();
   return {
     title: 'a demo',
     machines,
-    accepted: async () => new Set(),
-    watchAccepted: async (onAccepted, signal) => {
-      resolve(onAccepted);
+    standings: async () => new Map(),
+    watchStandings: async (onStanding, signal) => {
+      resolve((name, standing) => onStanding(name, { ...UNKNOWN, ...standing }));
       await new Promise<void>((end) => signal.addEventListener('abort', () => end()));
     },
     kubeconfig: '',
@@ -55,27 +59,49 @@ function anOutput() {
 
 const inAMinute = () => Date.now() + 60_000;
 
-test('it is over when the API has accepted every machine', async () => {
+test('it is over when the API calls every machine clean and off', async () => {
   const machines = [aMachine('a'), aMachine('b')];
   const { output, written } = anOutput();
-  const world = aWorld(machines, (accept) => {
+  const world = aWorld(machines, (tell) => {
     machines[0]!.states.enter('tftp', { detail: 'snp.efi' });
-    accept('a');
-    accept('somebody else');
-    accept('b');
+    machines[0]!.states.enter('accepted');
+    tell('a', { isAccepted: true });
+    machines[0]!.states.enter('wiping');
+    machines[0]!.states.enter('clean');
+    tell('a', { isAccepted: true, isClean: true });
+    tell('somebody else', DONE);
+    machines[0]!.states.enter('off', { detail: 'it was switched off' });
+    tell('b', DONE);
+    tell('a', DONE);
   });
   expect(await follow(world, { output, deadlineMs: inAMinute(), signal: never })).toBe(true);
   const [title, ...lines] = written;
   expect(title).toBe('a demo\n');
   // Without the time of day.
-  expect(lines.map((line) => line.slice(13))).toEqual(['a TFTP  waits for the boot file (snp.efi)\n', 'a accepted\n', 'b accepted\n']);
+  expect(lines.map((line) => line.slice(13))).toEqual([
+    'a TFTP  waits for the boot file (snp.efi)\n',
+    'a accepted  waits for the order to wipe\n',
+    'a wiping\n',
+    'a clean  waits for the power to go off\n',
+    'a off  it was switched off\n',
+    'b accepted  waits for the order to wipe\n',
+    'b clean  waits for the power to go off\n',
+    'b off  clean\n',
+    'a off  clean\n',
+  ]);
 });
 
-test('it is over at once when no machine can be accepted any more', async () => {
+test('a clean machine that stays on is not done', async () => {
+  const { output } = anOutput();
+  const world = aWorld([aMachine('a')], (tell) => tell('a', { isAccepted: true, isClean: true }));
+  expect(await follow(world, { output, deadlineMs: Date.now() + 50, signal: never })).toBe(false);
+});
+
+test('it is over at once when no machine can get there any more', async () => {
   const machines = [aMachine('a'), aMachine('b')];
   const { output } = anOutput();
-  const world = aWorld(machines, (accept) => {
-    accept('a');
+  const world = aWorld(machines, (tell) => {
+    tell('a', DONE);
     machines[1]!.states.enter('failed', { detail: 'no DHCP' });
   });
   expect(await follow(world, { output, deadlineMs: inAMinute(), signal: never })).toBe(false);

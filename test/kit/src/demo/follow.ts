@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { createLogUpdate } from 'log-update';
-import type { ObservableMachine } from '../machine/state.ts';
+import type { ObservableMachine, StageName } from '../machine/state.ts';
 import { coloured, type DemoView, frame, type MachineView, plainLine } from './display.ts';
+import { isDone, type Standing, UNKNOWN } from './standing.ts';
 import type { DemoWorld } from './world.ts';
 
 /** A stream people read: a terminal, or anything else. */
@@ -9,22 +10,28 @@ export type Output = NodeJS.WritableStream & { readonly isTTY?: boolean; readonl
 
 const FRAME_MS = 100;
 
-/** Switches the machines on and shows them until all are accepted, none can be any more, the deadline has come or the signal aborts. True when all are accepted. */
+/** What the API has said of each machine so far, by UUID. */
+type Standings = Map<string, Standing>;
+
+/**
+ * Switches the machines on and shows them until all are clean and off, none can be any more, the deadline has come or the signal aborts. True
+ * when all are clean and off.
+ */
 export async function follow(world: DemoWorld, given: { output: Output; deadlineMs: number; signal: AbortSignal }): Promise<boolean> {
   const { output, deadlineMs } = given;
   const stop = new AbortController();
   const signal = AbortSignal.any([given.signal, stop.signal]);
-  const accepted = new Set<string>();
-  const views = () => world.machines.map((machine) => viewOf(machine, accepted));
+  const standings: Standings = new Map();
+  const views = () => world.machines.map((machine) => viewOf(machine, standings));
   const display = output.isTTY
     ? liveDisplay(output, () => ({ title: world.title, machines: views(), nowMs: Date.now(), deadlineMs }))
-    : plainDisplay(world, output, accepted);
-  const all = acceptedAll(world, { accepted, signal, onChange: display.onAccepted });
+    : plainDisplay(world, output, standings);
+  const all = allDone(world, { standings, signal, onChange: display.onStanding });
   const ticker = setInterval(display.tick, FRAME_MS);
   world.powerOn(given.signal);
   try {
     const late = delay(deadlineMs - Date.now(), false, { signal });
-    return await Promise.race([all, late, allSettled(world, accepted), world.done.then(() => false)]);
+    return await Promise.race([all, late, allSettled(world, standings), world.done.then(() => false)]);
   } catch (thrown) {
     if (given.signal.aborted) return false;
     throw thrown;
@@ -35,34 +42,36 @@ export async function follow(world: DemoWorld, given: { output: Output; deadline
   }
 }
 
-const viewOf = (machine: ObservableMachine, accepted: ReadonlySet<string>): MachineView => ({
+const viewOf = (machine: ObservableMachine, standings: Standings): MachineView => ({
   name: machine.name,
   state: machine.state,
-  transfer: machine.transfer,
-  isAccepted: accepted.has(machine.uuid),
+  progress: machine.progress,
+  standing: standings.get(machine.uuid) ?? UNKNOWN,
 });
 
-/** Resolves with true when every machine's Server is accepted. */
-async function acceptedAll(
+/** Resolves with true when every machine is clean and off. */
+async function allDone(
   world: DemoWorld,
-  given: { accepted: Set<string>; signal: AbortSignal; onChange: (uuid: string) => void },
+  given: { standings: Standings; signal: AbortSignal; onChange: (machine: ObservableMachine, before: Standing) => void },
 ): Promise<boolean> {
-  const { accepted, signal, onChange } = given;
+  const { standings, signal, onChange } = given;
   const { promise, resolve, reject } = Promise.withResolvers<boolean>();
-  const look = (uuid: string) => {
-    if (accepted.has(uuid)) return;
-    accepted.add(uuid);
-    onChange(uuid);
-    if (world.machines.every((machine) => accepted.has(machine.uuid))) resolve(true);
+  const look = (uuid: string, standing: Standing) => {
+    const machine = world.machines.find((one) => one.uuid === uuid);
+    if (!machine) return;
+    const before = standings.get(uuid) ?? UNKNOWN;
+    standings.set(uuid, standing);
+    onChange(machine, before);
+    if (world.machines.every((one) => isDone(standings.get(one.uuid) ?? UNKNOWN))) resolve(true);
   };
-  world.watchAccepted(look, signal).then(() => resolve(false), reject);
+  world.watchStandings(look, signal).then(() => resolve(false), reject);
   return await promise;
 }
 
 /** Resolves with false when at least one machine failed, and no other is still on its way. */
-function allSettled(world: DemoWorld, accepted: ReadonlySet<string>): Promise<false> {
+function allSettled(world: DemoWorld, standings: Standings): Promise<false> {
   return new Promise((resolve) => {
-    const isSettled = (machine: ObservableMachine) => machine.state.stage === 'failed' || accepted.has(machine.uuid);
+    const isSettled = ({ state, uuid }: ObservableMachine) => state.stage === 'failed' || isDone(standings.get(uuid) ?? UNKNOWN);
     const look = () => {
       if (world.machines.some(({ state }) => state.stage === 'failed') && world.machines.every(isSettled)) resolve(false);
     };
@@ -72,7 +81,7 @@ function allSettled(world: DemoWorld, accepted: ReadonlySet<string>): Promise<fa
 
 interface Display {
   tick(): void;
-  onAccepted(uuid: string): void;
+  onStanding(machine: ObservableMachine, before: Standing): void;
   end(): void;
 }
 
@@ -81,7 +90,7 @@ function liveDisplay(output: Output, view: () => Omit<DemoView, 'width'>): Displ
   const tick = () => update(coloured(frame({ ...view(), width: (output.columns ?? 80) - 1 })).join('\n'));
   return {
     tick,
-    onAccepted: () => undefined,
+    onStanding: () => undefined,
     end() {
       tick();
       update.done();
@@ -89,13 +98,28 @@ function liveDisplay(output: Output, view: () => Omit<DemoView, 'width'>): Displ
   };
 }
 
-function plainDisplay(world: DemoWorld, output: Output, accepted: ReadonlySet<string>): Display {
+/** Stages of which the API has the last word: a line of them is written when it has spoken. */
+const BY_THE_API: readonly StageName[] = ['accepted', 'clean'];
+
+function plainDisplay(world: DemoWorld, output: Output, standings: Standings): Display {
   output.write(`${world.title}\n`);
-  const write = (machine: ObservableMachine) => output.write(`${plainLine(viewOf(machine, accepted), Date.now())}\n`);
-  const stops = world.machines.map((machine) => machine.onState(() => machine.state.stage !== 'accepted' && write(machine)));
+  const write = (view: MachineView) => output.write(`${plainLine(view, Date.now())}\n`);
+  const reached = (machine: ObservableMachine, stage: StageName) =>
+    write({ ...viewOf(machine, standings), progress: undefined, state: { stage, sinceMs: Date.now() } });
+  const stops = world.machines.map((machine) =>
+    machine.onState(({ stage, detail }) => {
+      // A detail is news: why an accepted machine is not wiped.
+      if (!BY_THE_API.includes(stage) || detail) write(viewOf(machine, standings));
+    }),
+  );
   return {
     tick: () => undefined,
-    onAccepted: (uuid) => world.machines.filter((machine) => machine.uuid === uuid).forEach(write),
+    onStanding(machine, before) {
+      const standing = standings.get(machine.uuid)!;
+      if (standing.isAccepted && !before.isAccepted) reached(machine, 'accepted');
+      if (standing.isClean && !before.isClean) reached(machine, 'clean');
+      if (isDone(standing) && !isDone(before)) reached(machine, 'off');
+    },
     end: () => stops.forEach((stop) => stop()),
   };
 }

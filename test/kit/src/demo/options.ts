@@ -5,7 +5,7 @@ import { failure } from '../errors.ts';
 export interface DemoOptions {
   readonly servers: number;
   readonly machines: 'simulated' | 'qemu';
-  /** Ends when all machines are accepted, or at the deadline. */
+  /** Ends when all machines are clean and off, or at the deadline. */
   readonly isOnce: boolean;
   /** First of the ports to use; undefined: free ones. */
   readonly portBase: number | undefined;
@@ -15,11 +15,12 @@ export interface DemoOptions {
 
 export const HELP = `Usage: npm run demo -- [options]
 
-Starts the management plane on its own Kubernetes API, lets machines network-boot from nothing, and shows them until they are accepted.
+Starts the management plane on its own Kubernetes API, lets machines network-boot from nothing, and shows them until they are wiped and off.
 
   --servers N             how many machines (default 3; at most 500 simulated, 4 in QEMU)
-  --machines KIND         simulated (default), or qemu: real firmware, needs QEMU and the right to make network namespaces
-  --once                  end when all are accepted: status 0, else 1 and the reason; the last line is JSON
+  --machines KIND         simulated (default), or qemu: real firmware and real BMC simulators; needs QEMU, OpenIPMI and the right to make
+                          network namespaces
+  --once                  end when all are clean and off: status 0, else 1 and the reason; the last line is JSON
   --timeout SECONDS       how long that may take (default 60, qemu 300)
   --port-base PORT        use PORT and the ports after it instead of free ones
   --data-dir DIR          where the demo keeps its files, emptied at start (default .sidero/demo)

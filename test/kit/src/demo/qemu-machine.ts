@@ -1,5 +1,5 @@
 import { messageOf } from '@sidero/core';
-import { type MachineState, type ObservableMachine, StateLog, type Transfer } from '../machine/state.ts';
+import { type MachineState, type ObservableMachine, type Progress, StateLog } from '../machine/state.ts';
 import { type Machine, type MachineOptions, type Network, startMachine } from '../qemu/index.ts';
 import { ConsoleFollower } from './console.ts';
 
@@ -33,8 +33,8 @@ export class QemuMachine implements ObservableMachine {
     return this.#states.history;
   }
 
-  get transfer(): Transfer | undefined {
-    return this.#states.transfer;
+  get progress(): Progress | undefined {
+    return this.#states.progress;
   }
 
   onState(listener: (state: MachineState) => void): () => void {
@@ -45,7 +45,7 @@ export class QemuMachine implements ObservableMachine {
     const onText = (text: string) => {
       this.#options.onText?.(text);
       if (this.#console.push(text)) this.#states.enter(this.#console.stage);
-      this.#states.transfer = this.#console.transfer;
+      this.#states.progress = this.#console.progress;
     };
     this.#states.enter('firmware');
     startMachine(this.#network, { ...this.#options, onText })

@@ -11,6 +11,7 @@ import { freePorts } from '../plane.ts';
 import { createNetwork, type MachineOptions, type Network, qemuSupport, startManagementPlane } from '../qemu/index.ts';
 import type { DemoOptions } from './options.ts';
 import { QemuMachine } from './qemu-machine.ts';
+import { standingOf } from './standing.ts';
 import type { DemoWorld } from './world.ts';
 
 /** What `npm run build:agent` makes. */
@@ -37,10 +38,10 @@ export async function qemuWorld(options: DemoOptions): Promise<DemoWorld> {
     return {
       title: `Sidero Metal: ${machines.length} QEMU machines with real firmware network-boot from ${network.address}, on a network of their own`,
       machines,
-      accepted: async () => new Set(await servers()),
-      async watchAccepted(onAccepted, signal) {
+      standings: async () => new Map((await servers()).map((server) => [server.metadata.name, standingOf(server)])),
+      async watchStandings(onStanding, signal) {
         for (;;) {
-          for (const name of await servers()) onAccepted(name);
+          for (const server of await servers()) onStanding(server.metadata.name, standingOf(server));
           await delay(LOOK_MS, undefined, { signal });
         }
       },
@@ -83,15 +84,15 @@ async function startPlane(network: Network, dataDir: string) {
   return await startManagementPlane(network, { config, dataDir, onText: (text) => void log.write(text) });
 }
 
-/** A function that names the accepted Servers. */
-async function serversOf(network: Network, kubeconfig: string): Promise<() => Promise<readonly string[]>> {
+/** A function that lists the Servers. */
+async function serversOf(network: Network, kubeconfig: string): Promise<() => Promise<readonly Server[]>> {
   const kubeConfig = new KubeConfig();
   kubeConfig.loadFromString(await readFile(kubeconfig, 'utf8'));
   await network.forward(Number(new URL(kubeConfig.getCurrentCluster()!.server).port));
   const api = kubeConfig.makeApiClient(CustomObjectsApi);
   return async () => {
     const list = (await api.listClusterCustomObject({ group: 'metal.sidero.dev', version: 'v1alpha2', plural: 'servers' })) as { items: Server[] };
-    return list.items.filter(({ spec }) => spec?.accepted).map(({ metadata }) => metadata.name);
+    return list.items;
   };
 }
 

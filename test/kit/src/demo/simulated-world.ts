@@ -6,9 +6,12 @@ import { agent } from '@sidero/plugin-agent';
 import { apiserver } from '@sidero/plugin-apiserver';
 import { bootIpxe } from '@sidero/plugin-boot-ipxe';
 import { fleet } from '../machine/fleet.ts';
+import type { SimulatedMachine } from '../machine/machine.ts';
+import { simulatedPower } from '../machine/simulated-power.ts';
 import { startPlane } from '../plane.ts';
 import { writeStandIns } from '../stand-ins.ts';
 import type { DemoOptions } from './options.ts';
+import { standingOf } from './standing.ts';
 import type { DemoWorld } from './world.ts';
 
 /** Speed of a machine's link for downloads over HTTP: 400 Mbit/s, so that the eye can follow. */
@@ -26,6 +29,7 @@ export async function simulatedWorld(options: DemoOptions): Promise<DemoWorld> {
   const log = createWriteStream(logFile);
   await writeStandIns(dataDir, AGENT_SIZES);
   const base = options.portBase;
+  const byUuid = new Map<string, SimulatedMachine>();
   const { sidero, plane } = await startPlane({
     dataDir,
     log: createLogger({ destination: log }),
@@ -34,18 +38,20 @@ export async function simulatedWorld(options: DemoOptions): Promise<DemoWorld> {
       apiserver({ port: base === undefined ? 0 : base + 2 }),
       agent({ autoAccept: true }),
       bootIpxe({ tftpPort: tftp, tftpAddress: '127.0.0.1' }),
+      simulatedPower((uuid) => byUuid.get(uuid)),
     ],
   });
   const machines = fleet(options.servers, { plane, seed: 'demo', bytesPerSecond: BYTES_PER_SECOND });
+  for (const machine of machines) byUuid.set(machine.uuid, machine);
   return {
     title: `Sidero Metal: ${machines.length} simulated machines network-boot from 127.0.0.1:${plane.http} (HTTP, gRPC) and :${plane.tftp} (TFTP)`,
     machines,
-    async accepted() {
+    async standings() {
       const servers = await sidero.resources.list(ServerKind, {}, { live: true });
-      return new Set(servers.filter(({ spec }) => spec?.accepted).map(({ metadata }) => metadata.name));
+      return new Map(servers.map((server) => [server.metadata.name, standingOf(server)]));
     },
-    watchAccepted: (onAccepted, signal) =>
-      sidero.resources.watch(ServerKind, ({ object }) => object.spec?.accepted && onAccepted(object.metadata.name), signal),
+    watchStandings: (onStanding, signal) =>
+      sidero.resources.watch(ServerKind, ({ object }) => onStanding(object.metadata.name, standingOf(object)), signal),
     kubeconfig: join(options.dataDir, 'kubeconfig'),
     logs: join(options.dataDir, 'sidero.log'),
     done: sidero.done,
@@ -54,6 +60,7 @@ export async function simulatedWorld(options: DemoOptions): Promise<DemoWorld> {
       for (const machine of machines) machine.run(signal).catch(() => undefined);
     },
     async [Symbol.asyncDispose]() {
+      for (const machine of machines) machine.cutPower('the demo is over');
       await sidero.close();
       log.end();
     },

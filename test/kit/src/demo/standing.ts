@@ -1,0 +1,42 @@
+import type { DiskRecord, Server } from '@sidero/core';
+import type { Progress } from '../machine/state.ts';
+
+/** What the API says of a machine. Only this makes it count, whatever the machine believes. */
+export interface Standing {
+  /** `spec.accepted`. */
+  readonly isAccepted: boolean;
+  /** `status.isClean`. */
+  readonly isClean: boolean;
+  /** `status.power`, as the machine's power driver read it. */
+  readonly isOff: boolean;
+  /** How far the wipe is that goes on now. */
+  readonly wipe?: Progress;
+  /** Why it is where it is, for when it gets no further. */
+  readonly why?: string;
+}
+
+/** A machine without a Server. */
+export const UNKNOWN: Standing = { isAccepted: false, isClean: false, isOff: false };
+
+/** Where the demo wants every machine. */
+export const isDone = ({ isClean, isOff }: Standing): boolean => isClean && isOff;
+
+export function standingOf({ spec, status }: Server): Standing {
+  const { state, message, disks = [] } = status?.wipe ?? {};
+  const why = state === 'failed' || state === 'stalled' ? message : status?.step?.reason;
+  return {
+    isAccepted: spec?.accepted === true,
+    isClean: status?.isClean === true,
+    isOff: status?.power === 'off',
+    ...((state === 'handed' || state === 'running') && { wipe: progressOf(disks) }),
+    ...(why && { why }),
+  };
+}
+
+function progressOf(disks: readonly DiskRecord[]): Progress {
+  const wiped = disks.filter((disk) => disk.method !== 'keep');
+  const sum = (pick: (disk: DiskRecord) => number | undefined) => wiped.reduce((total, disk) => total + (pick(disk) ?? 0), 0);
+  return { subject: diskCount(disks.length), doneBytes: sum((disk) => disk.doneBytes), totalBytes: sum((disk) => disk.sizeBytes) };
+}
+
+const diskCount = (count: number) => (count === 1 ? '1 disk' : `${count} disks`);
