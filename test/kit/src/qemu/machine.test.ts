@@ -33,14 +33,25 @@ describe('the command line of a machine', () => {
     expect(card('bios')).not.toMatch('romfile');
   });
 
-  test('boots from the network before any disk', () => {
+  test('has a BMC only where one is named', () => {
+    expect(option(qemuArguments(options, host), '-chardev')).toEqual([]);
+    const args = qemuArguments({ ...options, bmc: { address: '10.77.0.9', port: 9001 } }, host);
+    expect(option(args, '-chardev').join()).toMatch(/host=10\.77\.0\.9,port=9001/);
+    expect(option(args, '-device')).toContain('isa-ipmi-kcs,bmc=bmc0');
+  });
+
+  test.each([
+    ['network', ['virtio-net-pci', 'nvme', 'ide-hd']],
+    ['disk', ['nvme', 'ide-hd', 'virtio-net-pci']],
+  ] as const)('tries the %s first when it is told to', (bootFrom, order) => {
     const disks = [
       { bus: 'nvme', sizeMiB: 1, serial: 'N1' },
       { bus: 'sata', sizeMiB: 1, serial: 'A1' },
     ] as const;
-    const order = option(qemuArguments({ ...options, disks }, host), '-device').flatMap(
-      (device) => /^([\w-]+).*bootindex=(\d)/.exec(device)?.slice(1).join(' ') ?? [],
-    );
-    expect(order).toEqual(['virtio-net-pci 0', 'nvme 1', 'ide-hd 2']);
+    const bootable = option(qemuArguments({ ...options, disks, bootFrom }, host), '-device').flatMap((device) => {
+      const [, model, index] = /^([\w-]+).*bootindex=(\d+)/.exec(device) ?? [];
+      return model ? [{ model, index: Number(index) }] : [];
+    });
+    expect(bootable.toSorted((a, b) => a.index - b.index).map(({ model }) => model)).toEqual(order);
   });
 });
