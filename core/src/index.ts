@@ -3,6 +3,8 @@ export { checkConfig, defineConfig, type LoadedConfig, loadConfig, type SideroCo
 export { SideroError, defineErrors, failure, hasCode, messageOf } from './errors.ts';
 export type * from './hooks.ts';
 export { type DiskNames, type DiskOrder, isSameDisk, orderFor, ruleFits } from './lifecycle/disk-rules.ts';
+export { ADOPT_ANNOTATION } from './lifecycle/discover.ts';
+export { FENCE_ANNOTATION, type Fence, fenceOf, readInstallation, takeFence } from './lifecycle/fence.ts';
 export type { BootPass, Lifecycle, Registration } from './lifecycle/index.ts';
 export { appendMissing, talosKernelArgs } from './lifecycle/kernel-args.ts';
 export {
@@ -15,6 +17,8 @@ export {
   fetchRecordPath,
   readFetchRecord,
 } from './lifecycle/local-copy.ts';
+export { heldByRecord, plannedDisks } from './lifecycle/wipe-record.ts';
+export type { BoundMachine, MachineTokens, TokenPurpose } from './lifecycle/machine-token.ts';
 export { createLogger, type Logger } from './log.ts';
 export { createMetrics, type Metrics } from './metrics.ts';
 export { definePlugin, type Plugin, type PluginDefinition, type PluginFactory } from './plugin.ts';

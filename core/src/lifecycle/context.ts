@@ -18,6 +18,8 @@ export interface StageContext {
   readonly agentCopy: (environment: string) => Promise<LocalCopy>;
   /** The key lies in the API, so it is there only once the cluster is connected. */
   readonly mint: () => Promise<TokenMint>;
+  /** Who we are on this cluster; see `fenceOf`. */
+  readonly installation: () => Promise<string>;
   readonly stream: (event: ServerEvent) => void;
   readonly log: Logger;
   readonly metrics: Metrics;

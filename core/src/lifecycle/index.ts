@@ -9,6 +9,7 @@ import { createTokenMint, type TokenMint } from './boot-auth.ts';
 import { readBootKey } from './boot-key.ts';
 import type { StageContext } from './context.ts';
 import { discover } from './discover.ts';
+import { readInstallation } from './fence.ts';
 import { wipe, wiped, wipeFailed, wipeHanded, wiping } from './wipe.ts';
 
 /** The right of one machine to act on its own Server, proven by the token its boot was given. */
@@ -66,15 +67,13 @@ export interface Lifecycle {
 }
 
 /** What the stages are built from; the rest they make themselves. */
-export interface LifecycleOptions extends Omit<StageContext, 'mint' | 'stream'> {
+export interface LifecycleOptions extends Omit<StageContext, 'mint' | 'installation' | 'stream'> {
   /** Told of every event before the taps of `stream`, which may be slow or drop some. */
   witness(event: ServerEvent): void;
 }
 
 /** The stages over one set of hooks. */
 export function createLifecycle(options: LifecycleOptions): Lifecycle {
-  let mint: Promise<TokenMint> | undefined;
-  const readMint = async (): Promise<TokenMint> => createTokenMint(await readBootKey(options.resources));
   const stream = (event: ServerEvent): void => {
     options.witness(event);
     options.hooks.stream.call(event);
@@ -82,12 +81,8 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
   const context: StageContext = {
     ...options,
     stream,
-    // Asked for once; a failure is not kept, the next caller tries again.
-    mint: () =>
-      (mint ??= readMint().catch((thrown: unknown) => {
-        mint = undefined;
-        throw thrown;
-      })),
+    mint: once(async (): Promise<TokenMint> => createTokenMint(await readBootKey(options.resources))),
+    installation: once(() => readInstallation(options.resources)),
   };
   return {
     admit: (claim) => admit(context, claim),
@@ -104,4 +99,14 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     boot: createBootStage(context),
     stream,
   };
+}
+
+// Asked for once; a failure is not kept, the next caller tries again.
+function once<T>(ask: () => Promise<T>): () => Promise<T> {
+  let answer: Promise<T> | undefined;
+  return () =>
+    (answer ??= ask().catch((thrown: unknown) => {
+      answer = undefined;
+      throw thrown;
+    }));
 }

@@ -3,6 +3,7 @@ import type { DiskOutcome, Hold, WipePlan } from '../hooks.ts';
 import { markFalse, markTrue } from '../resources/conditions.ts';
 import { type Server, type ServerBinding, ServerBindingKind, ServerKind, type WipeRecord } from '../resources/kinds.ts';
 import type { StageContext } from './context.ts';
+import { fenceOf, takeFence } from './fence.ts';
 import type { BootPass } from './index.ts';
 import { handedRecord, heldByRecord, isUnderway, lacking, progressed, stalled, standsStill, WIPE_ATTEMPTS, withTold } from './wipe-record.ts';
 
@@ -29,10 +30,11 @@ export async function wipe(context: StageContext, server: Server): Promise<WipeP
   return planFrom(context, await liveFacts(context, server.metadata.name));
 }
 
-async function planFrom({ hooks }: StageContext, facts: Facts): Promise<WipePlan | Hold> {
+async function planFrom({ hooks, installation }: StageContext, facts: Facts): Promise<WipePlan | Hold> {
   const hold = holdOf(facts);
   if (hold !== undefined) return { hold };
   try {
+    if (fenceOf(facts.server!, await installation()) === 'foreign') return { hold: 'the Server belongs to another installation of Sidero' };
     return await hooks.wipe.promise(DEFAULT_PLAN, facts.server!);
   } catch (thrown) {
     return { hold: messageOf(thrown) };
@@ -51,11 +53,14 @@ function holdOf({ server, binding }: Facts): string | undefined {
 
 /** Writes down that this boot was handed a wipe, and what it means for each disk. */
 export async function wipeHanded(
-  { resources, metrics, now }: StageContext,
+  { resources, installation, metrics, now }: StageContext,
   pass: BootPass,
   order: { readonly plan: WipePlan; readonly isByDisk: boolean },
 ): Promise<void> {
+  const us = await installation();
   await resources.change(ServerKind, { name: pass.uuid }, (draft) => {
+    // From here on no other installation may act on it.
+    if (fenceOf(draft, us) === 'none') takeFence(draft, us);
     const at = now().toISOString();
     const record = handedRecord(draft, { ...order, bootId: pass.bootId, at });
     draft.status = { ...draft.status, boot: { ...(draft.status?.boot ?? { id: pass.bootId, handedAt: at }), wipeHandedAt: at }, wipe: record };
