@@ -41,7 +41,9 @@ async function expectNothingDone(sidero: TestSidero, token: string | undefined):
   }
   const after = await theServer(sidero);
   expect(after?.spec).toEqual(before?.spec);
-  expect({ ...after?.status, boot: undefined }).toEqual({ ...before?.status, boot: undefined });
+  // What the loop says of the server by itself is none of the stranger's doing.
+  const said = (server: typeof after) => ({ ...server?.status, boot: undefined, power: undefined, ready: undefined, step: undefined });
+  expect(said(after)).toEqual(said(before));
 }
 
 const dirty = () => aServer({ status: { isClean: false } });

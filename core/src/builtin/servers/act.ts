@@ -1,0 +1,183 @@
+import {
+  FENCE_ANNOTATION,
+  type Lifecycle,
+  type Logger,
+  markFalse,
+  type Power,
+  POWER_ANNOTATION,
+  type PowerActionRecord,
+  type PowerProof,
+  REQUEST_ANNOTATION,
+  type ResourceClient,
+  type Server,
+  ServerBindingKind,
+  ServerKind,
+  SideroError,
+} from '../../index.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { paint } from './picture.ts';
+import { type Facts, type Intent, later, type Remark, type Told } from './step.ts';
+
+/** What an action is done with. */
+export interface Acting {
+  readonly resources: ResourceClient;
+  readonly power: Pick<Power, 'act' | 'rotate'>;
+  readonly lifecycle: Pick<Lifecycle, 'stream'>;
+  readonly log: Logger;
+  readonly now: () => Date;
+  readonly signal: AbortSignal;
+}
+
+interface Given {
+  readonly intent: Intent;
+  readonly told: Told | undefined;
+}
+
+const AT_ONCE = { requeueAfterMs: 0 };
+
+/**
+ * Switches the power: the intent is stored, under the version of the Server that was decided from; the API is asked once more whether a
+ * ServerBinding came or went; then it is done, and how it came out is stored. A crash in between leaves the record as begun.
+ */
+export async function act(tools: Acting, facts: Facts, given: Given): Promise<typeof AT_ONCE> {
+  const { signal, power } = tools;
+  const begun = recordOf(facts, given.intent, tools.now());
+  const server = await store(tools, facts, { ...given, begun });
+  if (!server) return AT_ONCE;
+  const veto = await changedSince(tools, facts);
+  if (veto) {
+    await conclude(tools, { server, facts, record: { ...begun, state: 'failed', problem: veto } });
+    return AT_ONCE;
+  }
+  try {
+    const proof = await power.act(server, given.intent.order, signal);
+    await succeeded(tools, { server, facts, begun, intent: given.intent, proof });
+  } catch (thrown) {
+    // Whoever leads next finds it begun, and looks.
+    signal.throwIfAborted();
+    if (!(thrown instanceof SideroError)) throw thrown;
+    await failed(tools, { server, facts, begun, intent: given.intent, problem: thrown });
+  }
+  return AT_ONCE;
+}
+
+/** Writes an Event about the power of a server, under the original's reason. */
+export function remark({ resources }: Pick<Acting, 'resources'>, server: Server, { type, message }: Remark): Promise<void> {
+  return resources.record(server, { type, reason: 'Server Management', message });
+}
+
+function recordOf({ now: decided }: Facts, { order, purpose, attempt, evidenceMs, request }: Intent, now: Date): PowerActionRecord {
+  const since = now > decided ? now : decided;
+  return {
+    action: order.action,
+    purpose,
+    attempt,
+    ...(order.driver === undefined ? {} : { driver: order.driver }),
+    ...(request === undefined ? {} : { request }),
+    ...(evidenceMs === undefined ? {} : { until: later(since, evidenceMs).toISOString() }),
+    since: since.toISOString(),
+    state: 'begun',
+  };
+}
+
+// Undefined: the Server is not what the decision was made from any more.
+async function store({ resources }: Acting, facts: Facts, { begun, told }: Given & { begun: PowerActionRecord }): Promise<Server | undefined> {
+  let isSame = false;
+  const stored = await resources.change(ServerKind, { name: facts.server.metadata.name }, (draft) => {
+    isSame = isDeepStrictEqual(groundsOf(draft), groundsOf(facts.server));
+    if (!isSame) return false;
+    paint(draft, facts, told);
+    draft.status = { ...draft.status, powerAction: begun };
+    if (begun.purpose === 'wipe') markCycling(draft, new Date(begun.since!));
+  });
+  return isSame ? stored : undefined;
+}
+
+// All of a Server that a decision about its power rests on.
+function groundsOf({ metadata, spec, status }: Server): unknown {
+  const { annotations = {}, deletionTimestamp } = metadata;
+  const said = [FENCE_ANNOTATION, POWER_ANNOTATION, REQUEST_ANNOTATION].map((name) => annotations[name]);
+  const { accepted, cordoned, bmc, managementApi } = spec ?? {};
+  const { inUse, isClean, powerAction, wipe } = status ?? {};
+  return { said, deletionTimestamp, accepted, cordoned, bmc, managementApi, inUse, isClean, powerAction, wipe: [wipe?.state, wipe?.attempt] };
+}
+
+function markCycling(draft: Server, now: Date): void {
+  const message = `Server power cycled for wiping at ${now.toISOString().slice(0, 19)}Z.`;
+  const given = { type: 'PowerCycle', reason: 'InProgress', severity: 'Info', message } as const;
+  draft.status = { ...draft.status, conditions: markFalse(draft.status?.conditions, given, now) };
+}
+
+async function changedSince({ resources }: Acting, { server, boundSince }: Facts): Promise<string | undefined> {
+  const isBound = (await resources.get(ServerBindingKind, { name: server.metadata.name }, { live: true })) !== undefined;
+  if (isBound === (boundSince !== undefined)) return undefined;
+  return isBound ? 'it was allocated meanwhile' : 'it was released meanwhile';
+}
+
+interface Outcome {
+  readonly server: Server;
+  readonly facts: Facts;
+  readonly begun: PowerActionRecord;
+  readonly intent: Intent;
+}
+
+async function succeeded(tools: Acting, { server, facts, begun, intent, proof }: Outcome & { proof: PowerProof }): Promise<void> {
+  const now = tools.now();
+  const { driver, detail } = proof;
+  const awaited = intent.evidenceMs === undefined ? {} : { until: later(now, intent.evidenceMs).toISOString() };
+  const state = intent.evidenceMs === undefined ? 'done' : 'waiting';
+  const isOn = stateAfter(intent.order.action);
+  await conclude(tools, { server, facts, record: { ...begun, ...awaited, driver, state }, state: isOn });
+  for (const { problem } of proof.failed)
+    await remark(tools, server, { type: 'Warning', message: `Failed to ${verbOf(intent, facts)}: ${problem.message}` });
+  await remark(tools, server, { type: 'Normal', message: `${successOf(intent, facts)} Driver ${driver}: ${detail}.` });
+  tools.lifecycle.stream({ type: 'power', uuid: server.metadata.name, driver, detail, at: now });
+  tools.log.info({ server: server.metadata.name, driver, action: intent.order.action, purpose: intent.purpose, detail }, 'power switched');
+}
+
+async function failed(tools: Acting, { server, facts, begun, intent, problem }: Outcome & { problem: SideroError }): Promise<void> {
+  const until = intent.retryMs === undefined ? undefined : later(tools.now(), intent.retryMs).toISOString();
+  const { until: _until, ...rest } = begun;
+  const record = { ...rest, state: 'failed', problem: problem.message, ...(until === undefined ? {} : { until }) };
+  await conclude(tools, { server, facts, record });
+  await remark(tools, server, { type: 'Warning', message: `Failed to ${verbOf(intent, facts)}: ${problem.message}` });
+  const { action, driver } = intent.order;
+  tools.log.warn({ server: server.metadata.name, driver, action, purpose: intent.purpose, code: problem.code }, problem.message);
+}
+
+interface Conclusion {
+  readonly server: Server;
+  readonly facts: Facts;
+  readonly record: PowerActionRecord;
+  readonly state?: 'on' | 'off' | undefined;
+}
+
+async function conclude({ resources }: Acting, { server, record, state }: Conclusion): Promise<void> {
+  await resources.change(ServerKind, { name: server.metadata.name }, (draft) => {
+    draft.status = { ...draft.status, powerAction: record, ...(state ? { power: state } : {}) };
+  });
+}
+
+// What is known of the state once it is done; a soft shutdown takes as long as the operating system likes.
+function stateAfter(action: Intent['order']['action']): 'on' | 'off' | undefined {
+  if (action === 'soft') return undefined;
+  return action === 'off' ? 'off' : 'on';
+}
+
+function verbOf({ order, purpose }: Intent, { power }: Facts): string {
+  if (order.action === 'off') return 'power off';
+  if (order.action === 'on' || purpose === 'allocation') return 'power on';
+  if (order.action === 'soft') return 'shut down';
+  return order.action === 'network-boot' && power?.state === 'off' ? 'power on' : 'power cycle';
+}
+
+// The original's texts, where it has one.
+function successOf({ order, purpose, request }: Intent, { power }: Facts): string {
+  const onRequest = request === undefined ? '' : ' on request';
+  if (order.action === 'off') return `Server powered off${onRequest}.`;
+  if (order.action === 'on') return `Server powered on${onRequest}.`;
+  if (order.action === 'cycle') return `Server power cycled${onRequest}.`;
+  if (order.action === 'soft') return `Server asked to shut down${onRequest}.`;
+  if (purpose === 'allocation') return 'Server powered on and set PXE boot once into the environment.';
+  return power?.state === 'on' ? 'Server power cycled and set to PXE boot once.' : 'Server powered on and set to PXE boot once.';
+}

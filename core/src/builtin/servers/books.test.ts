@@ -1,0 +1,98 @@
+import { describe, expect, test } from 'vitest';
+import { ADOPT_ANNOTATION, FENCE_ANNOTATION, SERVER_FINALIZER, type Server, type ServerBinding } from '../../index.ts';
+import { keepBooks, type Ledger } from './books.ts';
+
+const now = new Date('2026-11-22T12:00:00Z');
+const aServer = (more: Partial<Server> = {}): Server =>
+  ({
+    apiVersion: 'metal.sidero.dev/v1alpha2',
+    kind: 'Server',
+    metadata: { name: 'x', finalizers: [SERVER_FINALIZER] },
+    spec: { accepted: true },
+    status: { isClean: true },
+    ...more,
+  }) as Server;
+const binding = (installed: boolean): ServerBinding =>
+  ({
+    metadata: { name: 'x' },
+    status: { conditions: installed ? [{ type: 'TalosInstalled', status: 'True', lastTransitionTime: now.toISOString() }] : [] },
+  }) as ServerBinding;
+const kept = (server: Server, bound?: ServerBinding, more: Partial<Ledger> = {}): Server => {
+  keepBooks(server, { binding: bound, now, installation: 'us', isManaged: true, ...more });
+  return server;
+};
+
+describe('a free server', () => {
+  test('that is clean stays clean and is not in use', () => {
+    expect(kept(aServer()).status).toEqual({ inUse: false, isClean: true });
+  });
+  test('that is not accepted is never clean', () => {
+    expect(kept(aServer({ spec: { accepted: false } })).status?.isClean).toBe(false);
+  });
+  test('network-boots again: PXEBooted goes', () => {
+    const server = aServer({ status: { conditions: [{ type: 'PXEBooted', status: 'True', lastTransitionTime: now.toISOString() }] } });
+    expect(kept(server).status?.conditions).toEqual([]);
+  });
+  test('that is being deleted is let go', () => {
+    const server = aServer({ metadata: { name: 'x', deletionTimestamp: now.toISOString(), finalizers: [SERVER_FINALIZER, 'other'] } });
+    expect(kept(server).metadata.finalizers).toEqual(['other']);
+  });
+});
+
+describe('an allocated server', () => {
+  test('is in use and no longer clean', () => {
+    expect(kept(aServer(), binding(false)).status).toEqual({ inUse: true, isClean: false });
+  });
+  test('boots from disk once Talos is installed', () => {
+    expect(kept(aServer(), binding(true)).status?.conditions).toMatchObject([{ type: 'PXEBooted', status: 'True' }]);
+  });
+  test('is not deleted under its machine', () => {
+    const server = aServer({ metadata: { name: 'x', deletionTimestamp: now.toISOString(), finalizers: [SERVER_FINALIZER] } });
+    expect(kept(server, binding(false)).metadata.finalizers).toEqual([SERVER_FINALIZER]);
+  });
+  test('keeps its owners, except a ServerClass: its deletion must not take the machine along', () => {
+    const other = { apiVersion: 'v1', kind: 'X', name: 'x', uid: '1' };
+    const ofClass = { apiVersion: 'metal.sidero.dev/v1alpha1', kind: 'ServerClass', name: 'any', uid: '2' };
+    expect(kept(aServer({ metadata: { name: 'x', ownerReferences: [ofClass, other] } }), binding(false)).metadata.ownerReferences).toEqual([other]);
+    expect(kept(aServer({ metadata: { name: 'x', ownerReferences: [ofClass] } }), binding(false)).metadata.ownerReferences).toBeUndefined();
+  });
+});
+
+describe('a server that nobody can power-cycle', () => {
+  const inUse = () => aServer({ status: { inUse: true } });
+  const management = (server: Server) => server.status?.conditions?.find(({ type }) => type === 'PowerManagement');
+
+  test('says so when it is released, as its old system may still run', () => {
+    expect(management(kept(inUse(), undefined, { isManaged: false }))).toMatchObject({ status: 'False', reason: 'Unmanaged' });
+  });
+  test('says nothing while it is in use, and never if it was not', () => {
+    expect(management(kept(inUse(), binding(true), { isManaged: false }))).toBeUndefined();
+    expect(management(kept(aServer(), undefined, { isManaged: false }))).toBeUndefined();
+  });
+});
+
+describe('the fence', () => {
+  const fenced = (fence: string | undefined, more: Partial<Server> = {}) =>
+    aServer({ metadata: { name: 'x', annotations: { ...(fence ? { [FENCE_ANNOTATION]: fence } : {}), ...more.metadata?.annotations } } });
+  const fence = (server: Server) => server.metadata.annotations?.[FENCE_ANNOTATION];
+
+  test('is set around an accepted server that has none', () => {
+    expect(fence(kept(fenced(undefined)))).toBe('us/1');
+    expect(fence(kept(aServer({ spec: { accepted: false } })))).toBeUndefined();
+  });
+  test('of another installation stays, also one that cannot be read', () => {
+    expect(fence(kept(fenced('them/4')))).toBe('them/4');
+    expect(fence(kept(fenced('what?')))).toBe('what?');
+  });
+  test('of another installation becomes ours by a ServerBinding here, one epoch later', () => {
+    expect(fence(kept(fenced('them/4'), binding(false)))).toBe('us/5');
+  });
+  test('of another installation becomes ours by sidero adopt, which is used up by that', () => {
+    const server = kept(fenced('them/4', { metadata: { name: 'x', annotations: { [ADOPT_ANNOTATION]: 'true' } } }));
+    expect(server.metadata.annotations).toEqual({ [FENCE_ANNOTATION]: 'us/5' });
+  });
+  test('that is ours leaves sidero adopt to the machine that registers next', () => {
+    const server = kept(fenced('us/1', { metadata: { name: 'x', annotations: { [ADOPT_ANNOTATION]: 'true' } } }));
+    expect(server.metadata.annotations).toEqual({ [FENCE_ANNOTATION]: 'us/1', [ADOPT_ANNOTATION]: 'true' });
+  });
+});

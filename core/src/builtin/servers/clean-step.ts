@@ -1,0 +1,28 @@
+import { asAskedStep, asAskedUntil, LOOK, provenStep, switchStep, troubleOf } from './power-record.ts';
+import { type Facts, rest, type Step, type Told } from './step.ts';
+import { kept, unreadable } from './wanted-power.ts';
+
+const CLEAN: Told = { name: 'Clean', reason: 'it is wiped and free', next: 'it waits for a MetalMachine', ready: true };
+const CORDONED = 'it is cordoned: nothing new is begun on it';
+
+/** Row C: a clean, free server is off, unless a person wants it otherwise. */
+export function cleanStep(facts: Facts): Step {
+  const { server, drivers, power, wanted, powerPollMs } = facts;
+  const told = server.spec?.cordoned ? { ...CLEAN, name: 'Cordoned', reason: CORDONED, next: 'uncordon it to have it used' } : CLEAN;
+  if (drivers.length === 0) return rest(told);
+  if (!power) return LOOK;
+  const trouble = troubleOf(facts);
+  if (trouble) return trouble;
+  if (wanted === 'unreadable') return rest(unreadable(true), powerPollMs);
+  const state = wanted ?? 'off';
+  const proven = provenStep(facts, ['clean', 'wanted'], state);
+  if (proven) return proven;
+  const isAsItShould = power.state === state || power.state === 'unknown';
+  if (isAsItShould) return rest(wanted ? kept(told, wanted) : told, powerPollMs);
+  if (wanted) return switchStep(facts, { purpose: 'wanted', state, order: { action: state }, told: kept(told, wanted) });
+  if (server.spec?.cordoned) return rest(told, powerPollMs);
+  const until = asAskedUntil(facts);
+  if (until) return asAskedStep(until, facts.now);
+  const off: Told = { name: 'PoweringOff', reason: 'it is clean and free, and on', next: 'it is switched off', ready: false };
+  return switchStep(facts, { purpose: 'clean', state, order: { action: 'off' }, told: off });
+}
