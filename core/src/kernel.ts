@@ -2,6 +2,7 @@ import { failure } from './errors.ts';
 import { createHooks, type LifecycleHooks } from './hooks.ts';
 import { createLifecycle, type Lifecycle } from './lifecycle/index.ts';
 import { createAgentCopy, localCopy } from './lifecycle/local-copy.ts';
+import { createMachineTokens } from './lifecycle/machine-token.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { Plugin } from './plugin.ts';
@@ -84,10 +85,11 @@ export function createKernel(options: KernelOptions): Kernel {
   const lifecycle = options.strict ? refusedInTaps(stages, guard.running) : stages;
   const drivers = tables.powerDrivers.for('core').list;
   const power = createPower({ drivers, resources, pxeMode: site.pxeMode, evidence, log: log.child({ room: 'power' }), metrics });
+  const tokens = createMachineTokens(resources);
   const found: Found = { routes: [], grpcServices: [], controllers: [], clusters: [] };
 
   for (const plugin of options.plugins) {
-    const shared = { hooks, lifecycle, resources, power, site, variables, metrics, log: log.child({ plugin: plugin.name }) };
+    const shared = { hooks, lifecycle, resources, power, tokens, site, variables, metrics, log: log.child({ plugin: plugin.name }) };
     guard.owned(plugin.name, () => plugin.setup({ ...shared, ...registriesFor(plugin.name, tables, found) }));
   }
   refuseSharedRoutes(found.routes);
@@ -99,7 +101,7 @@ function registriesFor(
   plugin: string,
   tables: Kernel['tables'],
   found: Found,
-): Omit<Sidero, 'hooks' | 'lifecycle' | 'resources' | 'power' | 'site' | 'variables' | 'metrics' | 'log'> {
+): Omit<Sidero, 'hooks' | 'lifecycle' | 'resources' | 'power' | 'tokens' | 'site' | 'variables' | 'metrics' | 'log'> {
   return {
     controllers: { add: (controller) => void found.controllers.push({ plugin, controller: controller as unknown as Controller<KubeObject> }) },
     http: { route: (method, path, handler) => void found.routes.push({ plugin, route: { method, path, handler } }) },

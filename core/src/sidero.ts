@@ -3,6 +3,7 @@ import type { KubeConfig } from '@kubernetes/client-node';
 import type { Middleware } from 'koa';
 import type { LifecycleHooks } from './hooks.ts';
 import type { Lifecycle } from './lifecycle/index.ts';
+import type { MachineTokens } from './lifecycle/machine-token.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { Controller } from './reconcile/controller.ts';
@@ -74,6 +75,8 @@ export interface Sidero {
   readonly powerDrivers: Registry<PowerDriver>;
   /** What the drivers can do for a server, in one place: queue, session reuse, breaker, proof. */
   readonly power: Power;
+  /** Proofs of bound machines, for whoever serves them secrets. */
+  readonly tokens: MachineTokens;
   readonly diskBoots: Registry<DiskBoot>;
   /** Anything that runs. */
   readonly services: Registry<Service>;

@@ -1,0 +1,60 @@
+import type { Kind, KubeObject, ObjectMeta } from '@sidero/core';
+import type { MetalCluster, MetalMachine, MetalMachineTemplate } from './types.gen.ts';
+
+const INFRASTRUCTURE = { apiVersion: 'infrastructure.cluster.x-k8s.io/v1alpha3', namespaced: true } as const;
+
+export const MetalClusterKind: Kind<MetalCluster> = { ...INFRASTRUCTURE, kind: 'MetalCluster', plural: 'metalclusters' };
+export const MetalMachineKind: Kind<MetalMachine> = { ...INFRASTRUCTURE, kind: 'MetalMachine', plural: 'metalmachines' };
+export const MetalMachineTemplateKind: Kind<MetalMachineTemplate> = {
+  ...INFRASTRUCTURE,
+  kind: 'MetalMachineTemplate',
+  plural: 'metalmachinetemplates',
+};
+
+/** Group of Cluster API's own kinds. */
+export const CLUSTER_API_GROUP = 'cluster.x-k8s.io';
+/** Names the Cluster that an object belongs to. */
+export const CLUSTER_NAME_LABEL = 'cluster.x-k8s.io/cluster-name';
+
+/** Versions of Cluster API's kinds that we read; both say the same in the fields below. */
+export type ClusterApiVersion = 'v1beta1' | 'v1beta2';
+
+/** Cluster API's Machine, as far as we read it. */
+export interface Machine extends KubeObject {
+  metadata: ObjectMeta;
+  spec?: {
+    clusterName?: string;
+    /** Failure domain that the server must be in. */
+    failureDomain?: string;
+    bootstrap?: { dataSecretName?: string };
+  };
+}
+
+/** Cluster API's Cluster, as far as we read it. */
+export interface Cluster extends KubeObject {
+  metadata: ObjectMeta;
+  spec?: { paused?: boolean };
+  status?: {
+    /** v1beta1. */
+    infrastructureReady?: boolean;
+    /** v1beta2. */
+    initialization?: { infrastructureProvisioned?: boolean };
+  };
+}
+
+/** Cluster API's own kinds in one version. */
+export interface ClusterApiKinds {
+  readonly machine: Kind<Machine>;
+  readonly cluster: Kind<Cluster>;
+}
+
+/** How Cluster API's kinds are reached in that version. */
+export function clusterApiKinds(version: ClusterApiVersion): ClusterApiKinds {
+  const common = { apiVersion: `${CLUSTER_API_GROUP}/${version}`, namespaced: true } as const;
+  return { machine: { ...common, kind: 'Machine', plural: 'machines' }, cluster: { ...common, kind: 'Cluster', plural: 'clusters' } };
+}
+
+/** The Machine that owns an object: the reference of that kind in Cluster API's group, in any version. */
+export function ownerMachineOf({ metadata }: KubeObject): string | undefined {
+  return metadata.ownerReferences?.find(({ apiVersion, kind }) => kind === 'Machine' && apiVersion.startsWith(`${CLUSTER_API_GROUP}/`))?.name;
+}
