@@ -188,6 +188,13 @@ export function testPower(devices: readonly ScriptedDevice[], given: { clock: Vi
   return { power, metrics };
 }
 
+/** Power over one scripted device. */
+export function aRig(given: { driver?: Partial<PowerDriver>; resources?: ResourceClient; limits?: PowerLimits } = {}) {
+  const clock = new VirtualClock();
+  const device = new ScriptedDevice(clock, given.driver);
+  return { clock, device, ...testPower([device], { ...given, clock }) };
+}
+
 // Enough for servers whose login stands in them.
 const noResources = {
   get: <T extends KubeObject>(_kind: Kind<T>, _ref: Ref) => Promise.resolve(undefined),
