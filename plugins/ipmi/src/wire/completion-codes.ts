@@ -14,6 +14,7 @@ export const COMPLETION = {
   illegalForObject: 0xcd,
   noResponse: 0xce,
   duplicate: 0xcf,
+  firmwareUpdate: 0xd1,
   initializing: 0xd2,
   destinationUnavailable: 0xd3,
   privilegeInsufficient: 0xd4,
@@ -49,9 +50,9 @@ const TEXTS: Readonly<Record<number, string>> = {
   0xff: 'the BMC gives no reason',
 };
 
-/** The code in words, with the number: `the BMC is busy (0xc0)`. */
+/** The code in words, with the number: `the BMC is busy (0xc0)`. What commands and vendors have of their own is a number only. */
 export function completionText(code: number): string {
-  return `${TEXTS[code] ?? 'a reason of this command or vendor'} (0x${code.toString(16).padStart(2, '0')})`;
+  return `${TEXTS[code] ?? 'completion code'} (${hex(code)})`;
 }
 
 /** Status codes of Open Session and RAKP (IPMI 2.0, table 13-15). */
@@ -100,5 +101,10 @@ const RAKP_TEXTS: Readonly<Record<number, string>> = {
 
 /** The status in words, with the number: `it does not know the user (0x0d)`. */
 export function rakpStatusText(status: number): string {
-  return `${RAKP_TEXTS[status] ?? 'a reason of this vendor'} (0x${status.toString(16).padStart(2, '0')})`;
+  return `${RAKP_TEXTS[status] ?? 'status'} (${hex(status)})`;
+}
+
+/** Two digits: `0xc0`. */
+export function hex(byte: number): string {
+  return `0x${byte.toString(16).padStart(2, '0')}`;
 }
