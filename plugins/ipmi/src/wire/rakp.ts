@@ -108,7 +108,7 @@ export function decodeOpenRequest(payload: Uint8Array): OpenSessionRequest {
   return { tag: tag!, privilege: privilege! & 0x0f, consoleSessionId: reader.uint32(), algorithms: readAlgorithms(reader) };
 }
 
-export function encodeOpenAnswer({ tag, privilege, consoleSessionId, bmcSessionId, algorithms }: Omit<OpenSessionAnswer, 'status'>): Uint8Array {
+export function encodeOpenAnswer({ tag, privilege, consoleSessionId, bmcSessionId, algorithms }: OpenSessionAnswer): Uint8Array {
   return join(tag, 0, privilege, 0, uint32(consoleSessionId), uint32(bmcSessionId), encodeAlgorithms(algorithms));
 }
 
@@ -148,7 +148,7 @@ export function decodeRakp1(payload: Uint8Array): Rakp1 {
   return { tag, bmcSessionId, consoleRandom, role: role!, user: textOf(reader.take(length)) };
 }
 
-export function encodeRakp2({ tag, consoleSessionId, bmcRandom, bmcGuid, authCode }: Omit<Rakp2, 'status'>): Uint8Array {
+export function encodeRakp2({ tag, consoleSessionId, bmcRandom, bmcGuid, authCode }: Rakp2): Uint8Array {
   return join(tag, 0, 0, 0, uint32(consoleSessionId), bmcRandom, bmcGuid, authCode);
 }
 
@@ -171,7 +171,7 @@ export function decodeRakp3(payload: Uint8Array): Rakp3 {
   return { tag: tag!, status: status!, bmcSessionId: reader.uint32(), authCode: reader.rest() };
 }
 
-export function encodeRakp4({ tag, consoleSessionId, integrityCode }: Omit<Rakp4, 'status'>): Uint8Array {
+export function encodeRakp4({ tag, consoleSessionId, integrityCode }: Rakp4): Uint8Array {
   return join(tag, 0, 0, 0, uint32(consoleSessionId), integrityCode);
 }
 
