@@ -3,6 +3,7 @@ import { agent } from '@sidero/plugin-agent';
 import { apiserver } from '@sidero/plugin-apiserver';
 import { bootIpxe } from '@sidero/plugin-boot-ipxe';
 import { caps } from '@sidero/plugin-caps';
+import { ipmi } from '@sidero/plugin-ipmi';
 
 export default defineConfig({
   // The address at which servers reach us; every PXE script carries it. Or set SIDERO_CONTROLLER_MANAGER_API_ENDPOINT.
@@ -13,6 +14,7 @@ export default defineConfig({
     // No DHCP unless interfaces are named: dhcp: [{ interface: 'eth1', mode: 'proxy' }].
     bootIpxe(),
     agent({ autoAccept: false }),
+    ipmi(),
     caps(),
   ],
 });
