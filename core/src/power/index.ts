@@ -128,10 +128,10 @@ export function createPower(options: PowerOptions): RunningPower {
   return {
     drivers: (server) => claiming(server).map(({ name }) => name),
     read: (server, signal) => readPower(waysTo(server, signal), { clock, signal }),
-    async act(server, { action, mode = modeOf(server, options.pxeMode), driver }, signal) {
+    async act(server, { action, mode = modeOf(server, options.pxeMode), driver, onlyWhenOff = false }, signal) {
       const claims = claiming(server).filter(({ name }) => driver === undefined || name === driver);
       if (claims.length === 0) throw unmanaged(server, driver);
-      return climb(waysTo(server, signal, claims), { action, mode, clock, signal });
+      return climb(waysTo(server, signal, claims), { action, mode, onlyWhenOff, clock, signal });
     },
     probe: (server, signal) => probeAll(waysTo(server, signal), signal),
     async rotate(server, signal) {

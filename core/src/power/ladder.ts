@@ -9,12 +9,13 @@ import type { Way } from './way.ts';
 export interface Climb {
   readonly action: PowerAction;
   readonly mode: NetworkBootMode;
+  readonly onlyWhenOff: boolean;
   readonly clock: Watching['clock'];
   readonly signal: AbortSignal;
 }
 
 type Failed = PowerProof['failed'][number];
-type Doing = Watching & { readonly mode: NetworkBootMode };
+type Doing = Watching & Pick<Climb, 'mode' | 'onlyWhenOff'>;
 
 /** How long a machine is given to lose its power where nobody can tell. */
 const BLIND_OFF_MS = 5000;
@@ -29,14 +30,14 @@ const ACTIONS: Readonly<Record<PowerAction, (doing: Doing) => Promise<string>>> 
 };
 
 /** Does it by the first way that can: each is tried until its effect is seen. @throws what the way that says most threw */
-export async function climb(ways: readonly Way[], { action, mode, clock, signal }: Climb): Promise<PowerProof> {
+export async function climb(ways: readonly Way[], { action, ...how }: Climb): Promise<PowerProof> {
   const failed: Failed[] = [];
   for (const way of ways) {
     const { driver } = way.about;
     try {
-      return { driver, detail: await ACTIONS[action]({ way, mode, clock, signal }), failed };
+      return { driver, detail: await ACTIONS[action]({ way, ...how }), failed };
     } catch (thrown) {
-      signal.throwIfAborted();
+      how.signal.throwIfAborted();
       if (!(thrown instanceof SideroError)) throw thrown;
       failed.push({ driver, problem: thrown });
     }
@@ -119,14 +120,15 @@ async function offAndOn(before: true | undefined, doing: Doing): Promise<string>
 }
 
 async function networkBoot(doing: Doing): Promise<string> {
-  const { way, mode } = doing;
+  const { way, mode, onlyWhenOff } = doing;
   const before = await stateBefore(false, doing);
+  if (onlyWhenOff && before === true) return 'it is on already, and was left alone';
   // Right before the power: many BMCs forget it after a minute.
   if (!(await way.networkBootOnce(mode))) {
     if (before === true) throw way.unsupported('the machine is on, and this driver cannot make it boot from the network');
     return `${await switchOnFrom(before, doing)}; this driver only switches on, what it boots is up to the machine`;
   }
-  const booted = before === false ? await switchOnFrom(before, doing) : await restart(before, doing);
+  const booted = before === false || (before === undefined && onlyWhenOff) ? await switchOnFrom(before, doing) : await restart(before, doing);
   return `network boot once (${mode}) was set; ${booted}`;
 }
 
