@@ -58,7 +58,7 @@ export class ChassisControl {
   /** What was done, oldest first; "cycle" counts as that. */
   readonly actions: PowerAction[] = [];
   readonly #chassis: Chassis;
-  #last: Promise<unknown> = Promise.resolve();
+  #last: Promise<unknown> | undefined;
 
   constructor(chassis: Chassis) {
     this.#chassis = chassis;
@@ -68,11 +68,17 @@ export class ChassisControl {
     return this.#chassis.isOn();
   }
 
-  /** Settles when the machine has done it; what the machine throws is thrown. */
+  /** Begins at once when nothing else is under way; settles when the machine has done it. What the machine throws is thrown. */
   power(action: PowerAction): Promise<void> {
     this.actions.push(action);
-    const done = this.#last.then(() => this.#do(action));
-    this.#last = done.catch(() => undefined); // told to whom asked for that action, not to the next one
+    const done = this.#last ? this.#last.then(() => this.#do(action)) : this.#do(action);
+    // What went wrong is told to whom asked for that action, not to the next one.
+    const last = done
+      .catch(() => undefined)
+      .then(() => {
+        if (this.#last === last) this.#last = undefined;
+      });
+    this.#last = last;
     return done;
   }
 

@@ -1,6 +1,8 @@
-/** BMCs to talk to: those of others, each in a process of its own. */
+/** BMCs to talk to: those of others, each in a process of its own, and ours, which err as they are told. */
 export { type BootDevice, type BootOverride, type Chassis, ChassisControl, MemoryChassis, NO_OVERRIDE, type PowerAction } from './chassis.ts';
-export { BMC_USERS, type BmcProcess, type BmcUser, type IpmiSimOptions, startIpmiSim } from './ipmi-sim.ts';
+export type { BmcFaults, Span } from './faults.ts';
+export { type IpmiBmc, type IpmiBmcOptions, startIpmiBmc } from './ipmi/ipmi-bmc.ts';
+export { type BmcProcess, type IpmiSimOptions, startIpmiSim } from './ipmi-sim.ts';
 export { type PyghmiBmcOptions, startPyghmiBmc } from './pyghmi-bmc.ts';
 export { pythonInstallation, pythonSupport } from './python.ts';
 export {
@@ -12,4 +14,6 @@ export {
   startActingRedfish,
   startSushyEmulator,
 } from './redfish.ts';
+export { type BmcClock, SimulatedBmc, type SimulatedBmcOptions } from './simulated-bmc.ts';
 export { ipmiSimSupport } from './support.ts';
+export { BMC_USERS, type BmcUser } from './users.ts';

@@ -8,20 +8,7 @@ import { openIpmiChassis, startHook } from './chassis-hook.ts';
 import { failure } from './errors.ts';
 import { freePort, untilListening } from './listening.ts';
 import { ipmiSimSupport } from './support.ts';
-
-/** Somebody who may log in to a BMC. */
-export interface BmcUser {
-  readonly name: string;
-  readonly password: string;
-  /** Default administrator. */
-  readonly privilege?: 'user' | 'operator' | 'administrator';
-}
-
-/** Who is on every simulated BMC unless a test says otherwise. */
-export const BMC_USERS: readonly BmcUser[] = [
-  { name: 'admin', password: 'secret' },
-  { name: 'oper', password: 'operpw', privilege: 'operator' },
-];
+import { BMC_USERS, type BmcUser } from './users.ts';
 
 export interface IpmiSimOptions {
   /** The machine whose power it has. */

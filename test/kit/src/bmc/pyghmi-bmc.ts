@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Chassis, ChassisControl } from './chassis.ts';
 import { openIpmiChassis, startHook } from './chassis-hook.ts';
-import { BMC_USERS, type BmcProcess, type BmcUser } from './ipmi-sim.ts';
+import type { BmcProcess } from './ipmi-sim.ts';
 import { freePort, untilListening } from './listening.ts';
 import { PYTHON_DIR, startPython } from './python.ts';
+import { BMC_USERS, type BmcUser, passwords } from './users.ts';
 
 export interface PyghmiBmcOptions {
   /** The machine whose power it has. */
@@ -37,9 +38,4 @@ export async function startPyghmiBmc(options: PyghmiBmcOptions): Promise<BmcProc
   await untilListening(child, { transport: 'udp', port });
   const owned = stack.move();
   return { address, port, control, lines: child.lines, [Symbol.asyncDispose]: () => owned.disposeAsync() };
-}
-
-/** Name to password. */
-export function passwords(users: readonly BmcUser[]): Readonly<Record<string, string>> {
-  return Object.fromEntries(users.map(({ name, password }) => [name, password]));
 }

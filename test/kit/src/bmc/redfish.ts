@@ -5,10 +5,9 @@ import { type Child, runChild } from '../qemu/child.ts';
 import { makeCertificate } from './certificate.ts';
 import { type Chassis, ChassisControl } from './chassis.ts';
 import { openIpmiChassis, startHook } from './chassis-hook.ts';
-import { BMC_USERS, type BmcUser } from './ipmi-sim.ts';
 import { freePort, untilListening } from './listening.ts';
-import { passwords } from './pyghmi-bmc.ts';
 import { PYTHON_DIR, python, startPython } from './python.ts';
+import { BMC_USERS, type BmcUser, passwords } from './users.ts';
 
 /** A computer system of a Redfish service. */
 export interface RedfishSystem {
