@@ -29,6 +29,9 @@ export interface Refusal {
   readonly consoleSessionId: number;
 }
 
+/** An answer that is yet to be sent: its status goes without saying. */
+type Granted<T> = Omit<T, 'status'> & { readonly status?: 0 };
+
 /** Tells a success from a refusal. */
 export function isGranted<T extends { readonly status: 0 }>(answer: T | Refusal): answer is T {
   return answer.status === 0;
@@ -108,7 +111,7 @@ export function decodeOpenRequest(payload: Uint8Array): OpenSessionRequest {
   return { tag: tag!, privilege: privilege! & 0x0f, consoleSessionId: reader.uint32(), algorithms: readAlgorithms(reader) };
 }
 
-export function encodeOpenAnswer({ tag, privilege, consoleSessionId, bmcSessionId, algorithms }: OpenSessionAnswer): Uint8Array {
+export function encodeOpenAnswer({ tag, privilege, consoleSessionId, bmcSessionId, algorithms }: Granted<OpenSessionAnswer>): Uint8Array {
   return join(tag, 0, privilege, 0, uint32(consoleSessionId), uint32(bmcSessionId), encodeAlgorithms(algorithms));
 }
 
@@ -148,7 +151,7 @@ export function decodeRakp1(payload: Uint8Array): Rakp1 {
   return { tag, bmcSessionId, consoleRandom, role: role!, user: textOf(reader.take(length)) };
 }
 
-export function encodeRakp2({ tag, consoleSessionId, bmcRandom, bmcGuid, authCode }: Rakp2): Uint8Array {
+export function encodeRakp2({ tag, consoleSessionId, bmcRandom, bmcGuid, authCode }: Granted<Rakp2>): Uint8Array {
   return join(tag, 0, 0, 0, uint32(consoleSessionId), bmcRandom, bmcGuid, authCode);
 }
 
@@ -171,7 +174,7 @@ export function decodeRakp3(payload: Uint8Array): Rakp3 {
   return { tag: tag!, status: status!, bmcSessionId: reader.uint32(), authCode: reader.rest() };
 }
 
-export function encodeRakp4({ tag, consoleSessionId, integrityCode }: Rakp4): Uint8Array {
+export function encodeRakp4({ tag, consoleSessionId, integrityCode }: Granted<Rakp4>): Uint8Array {
   return join(tag, 0, 0, 0, uint32(consoleSessionId), integrityCode);
 }
 
