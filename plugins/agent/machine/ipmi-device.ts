@@ -25,10 +25,11 @@ const DATA_LIMIT = 64;
 const REPLY = 256;
 const REPLY_LIMIT = 256;
 
-const ANSWER_TIMEOUT_MS = 3000;
+// The driver itself gives a BMC 5 s, and then answers in its place.
+const ANSWER_TIMEOUT_MS = 6000;
 const LOOK_AGAIN_MS = 5;
 
-/** Sends one request to the BMC of this machine and waits up to 3 s for its answer, completion code first. Undefined when there is no device or no answer. */
+/** Sends one request to the BMC of this machine and waits up to 6 s for its answer, completion code first. Undefined when there is no device or no answer. */
 export async function askIpmi(request: IpmiRequest): Promise<Uint8Array | undefined> {
   let fd: number;
   try {
