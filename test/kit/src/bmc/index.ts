@@ -15,5 +15,6 @@ export {
   startSushyEmulator,
 } from './redfish.ts';
 export { type BmcClock, SimulatedBmc, type SimulatedBmcOptions } from './simulated-bmc.ts';
+export { simulatorDriver, type SimulatorDriverOptions } from './simulator-driver.ts';
 export { ipmiSimSupport } from './support.ts';
 export { BMC_USERS, type BmcUser } from './users.ts';

@@ -1,0 +1,323 @@
+import { inspect } from 'node:util';
+import { type BmcLogin, type PowerDriver, type PowerSession, type Server, SideroError } from '@sidero/core';
+import { describe, expect, test, vi } from 'vitest';
+
+/** What a driver may be able to do beside `on`. */
+export type PowerAbility = Exclude<keyof PowerSession, 'on' | typeof Symbol.asyncDispose>;
+
+const ABILITIES = ['isOn', 'off', 'cycle', 'soft', 'networkBootOnce', 'probe', 'changePassword'] as const satisfies readonly PowerAbility[];
+
+/** A driver, and a device for it whose machine is off. */
+export interface PowerCase extends AsyncDisposable {
+  readonly driver: PowerDriver;
+  /** What the driver is to be used for. */
+  readonly server: Server;
+  readonly login?: BmcLogin;
+  /** The machine behind the device, as it really is. */
+  readonly machine: {
+    isOn(): boolean;
+    /** Whether each of its boots, oldest first, was told to be from the network. Absent: nobody can tell. */
+    networkBoots?(): readonly boolean[];
+  };
+  /** Sessions that the device has open, and what else may be left of one (sockets). Absent: the device knows no sessions. */
+  sessions?(): number;
+  /** From now on the device answers nothing. Absent: there is no answer to miss. */
+  silence?(): void | Promise<void>;
+}
+
+export interface PowerDriverCase {
+  /** What a session of it can do beside `on`. */
+  readonly abilities: readonly PowerAbility[];
+  start(): Promise<PowerCase>;
+  /** How long an effect may take. Default 2000. */
+  readonly effectMs?: number;
+  /** How long a device that is silent may go unnoticed. Default 30,000. */
+  readonly patienceMs?: number;
+}
+
+/** So that it is found where it does not belong. */
+const WRONG_PASSWORD = 'wrong-Zk7#pass';
+
+/** What every power driver must do, whatever it speaks. */
+export function describePowerDriver(name: string, given: PowerDriverCase): void {
+  const { abilities, effectMs = 2000, patienceMs = 30_000 } = given;
+  const can = (ability: PowerAbility) => abilities.includes(ability);
+  const signal = new AbortController().signal;
+  const soon = (assertion: () => void | Promise<void>) => vi.waitFor(assertion, { timeout: effectMs, interval: 20 });
+  const open = ({ driver, server, login }: PowerCase, other?: BmcLogin) => driver.open(server, { login: other ?? login, signal });
+  const options = { timeout: patienceMs + 10 * effectMs + 20_000 };
+
+  /** Runs a test with a device, and with a session on it that is closed afterwards. */
+  const withSession = (use: (session: PowerSession, device: PowerCase) => Promise<void>) => async () => {
+    await using device = await given.start();
+    await using session = await open(device);
+    await use(session, device);
+  };
+
+  describe(`power driver ${name}`, options, () => {
+    test('claims its server, names the device, and claims no server that has none', async () => {
+      await using device = await given.start();
+      const { driver, server } = device;
+      expect(driver.name).toMatch(/^[a-z][a-z0-9-]*$/);
+      expect(driver.claims(server)).toBe(true);
+      expect(driver.claims({ ...server, metadata: { name: 'nobody' }, spec: { accepted: true } })).toBe(false);
+      if (driver.deviceOf) expect(driver.deviceOf(server)).not.toBe('');
+    });
+
+    test(
+      `has these abilities and no other: ${['on', ...abilities].join(', ')}`,
+      withSession(async (session) => {
+        expect(ABILITIES.filter((ability) => session[ability] !== undefined)).toEqual(ABILITIES.filter(can));
+      }),
+    );
+
+    test(
+      'on switches on, and once more is no error',
+      withSession(async (session, { machine }) => {
+        await session.on(signal);
+        await soon(() => expect(machine.isOn()).toBe(true));
+        await session.on(signal);
+        await soon(() => expect(machine.isOn()).toBe(true));
+      }),
+    );
+
+    if (can('off')) {
+      test(
+        'off switches off, and once more is no error',
+        withSession(async (session, { machine }) => {
+          await session.on(signal);
+          await soon(() => expect(machine.isOn()).toBe(true));
+          await session.off!(signal);
+          await soon(() => expect(machine.isOn()).toBe(false));
+          await session.off!(signal);
+          expect(machine.isOn()).toBe(false);
+        }),
+      );
+    }
+
+    if (can('isOn')) {
+      test(
+        'isOn tells the truth, any number of times',
+        withSession(async (session, { machine }) => {
+          expect([await session.isOn!(signal), await session.isOn!(signal)]).toEqual([false, false]);
+          await session.on(signal);
+          await soon(async () => expect([await session.isOn!(signal), machine.isOn()]).toEqual([true, true]));
+        }),
+      );
+    }
+
+    if (can('cycle')) cycles();
+    if (can('networkBootOnce')) networkBoots();
+    if (can('soft')) {
+      test(
+        'soft asks the machine to go off',
+        withSession(async (session, { machine }) => {
+          await session.on(signal);
+          await soon(() => expect(machine.isOn()).toBe(true));
+          await session.soft!(signal);
+          await soon(() => expect(machine.isOn()).toBe(false));
+        }),
+      );
+    }
+
+    if (can('probe')) {
+      test(
+        'probe tells facts as text',
+        withSession(async (session) => {
+          const facts = Object.entries(await session.probe!(signal));
+          expect(facts.length).toBeGreaterThan(0);
+          for (const [fact, text] of facts) expect([fact, text]).toEqual([expect.stringMatching(/\S/), expect.stringMatching(/\S/)]);
+        }),
+      );
+    }
+
+    logins();
+    silence();
+
+    test('a closed session leaves nothing: not at the device, and nothing open here', async () => {
+      await using device = await given.start();
+      const before = handles();
+      const sessions = device.sessions?.();
+      await useAll(await open(device));
+      await vi.waitFor(() => expect(device.sessions?.()).toBe(sessions), { timeout: 5000 });
+      await vi.waitFor(() => expect(handles()).toEqual(before), { timeout: 10_000 });
+    });
+
+    test('several sessions, one after the other, work alike', async () => {
+      await using device = await given.start();
+      for (let round = 0; round < 5; round++) await useAll(await open(device));
+      expect(device.machine.isOn()).toBe(true);
+    });
+  });
+
+  /** One session from its first verb to its end. */
+  async function useAll(opened: PowerSession): Promise<void> {
+    await using session = opened;
+    await session.on(signal);
+    await session.isOn?.(signal);
+    await session.networkBootOnce?.('uefi', signal);
+    await session.probe?.(signal);
+  }
+
+  function cycles(): void {
+    test(
+      'cycle boots a machine that is on anew',
+      withSession(async (session, { machine }) => {
+        await session.on(signal);
+        await soon(() => expect(machine.isOn()).toBe(true));
+        const boots = machine.networkBoots?.().length ?? 0;
+        await session.cycle!(signal);
+        await soon(() => expect(machine.isOn()).toBe(true));
+        if (machine.networkBoots) await soon(() => expect(machine.networkBoots!()).toHaveLength(boots + 1));
+      }),
+    );
+
+    test(
+      'cycle of a machine that is off switches it on, or is unsupported',
+      withSession(async (session, { machine }) => {
+        try {
+          await session.cycle!(signal);
+        } catch (thrown) {
+          expect(thrown).toMatchObject({ code: 'SIDERO_BMC_UNSUPPORTED' });
+          return expect(machine.isOn()).toBe(false);
+        }
+        await soon(() => expect(machine.isOn()).toBe(true));
+      }),
+    );
+  }
+
+  function networkBoots(): void {
+    test.each(['uefi', 'bios'] as const)('networkBootOnce (%s) is for the next boot only, and may be repeated', async (mode) => {
+      await using device = await given.start();
+      await using session = await open(device);
+      const { machine } = device;
+      await session.networkBootOnce!(mode, signal);
+      await session.networkBootOnce!(mode, signal);
+      await session.on(signal);
+      await soon(() => expect(machine.isOn()).toBe(true));
+      if (!machine.networkBoots) return;
+      expect(machine.networkBoots()).toEqual([true]);
+      if (!session.off) return;
+      await session.off(signal);
+      await soon(() => expect(machine.isOn()).toBe(false));
+      await session.on(signal);
+      await soon(() => expect(machine.networkBoots!()).toEqual([true, false]));
+    });
+  }
+
+  function logins(): void {
+    test('a wrong password is SIDERO_BMC_AUTH, and stands in no text', async () => {
+      await using device = await given.start();
+      const { login } = device;
+      if (!login) return expect(device.driver.needsLogin).toBe(false);
+      const wrong = { user: login.user, pass: WRONG_PASSWORD };
+      const error = await errorOf(async () => {
+        await using session = await open(device, wrong);
+        await (session.isOn?.(signal) ?? session.on(signal));
+      });
+      expect(error).toMatchObject({ code: 'SIDERO_BMC_AUTH' });
+      expect(everything(error)).not.toContain(WRONG_PASSWORD);
+      expect(everything(error)).not.toContain(login.pass);
+      expect(device.machine.isOn()).toBe(false);
+    });
+
+    if (!can('changePassword')) return;
+    test('changePassword leaves the new one as the only one that logs in', async () => {
+      await using device = await given.start();
+      const user = device.login!.user;
+      {
+        await using session = await open(device);
+        await session.changePassword!('new-Qx3pass', signal);
+      }
+      await using session = await open(device, { user, pass: 'new-Qx3pass' });
+      await session.on(signal);
+      const error = await errorOf(async () => {
+        await using old = await open(device);
+        await old.on(signal);
+      });
+      expect(error).toMatchObject({ code: 'SIDERO_BMC_AUTH' });
+    });
+  }
+
+  function silence(): void {
+    test('a device that is silent is SIDERO_BMC_UNREACHABLE, in bounded time', async () => {
+      await using device = await given.start();
+      if (!device.silence) return;
+      await device.silence();
+      const startedMs = performance.now();
+      const error = await errorOf(async () => {
+        await using session = await open(device);
+        await session.on(signal);
+      });
+      expect(error).toMatchObject({ code: 'SIDERO_BMC_UNREACHABLE' });
+      expect(performance.now() - startedMs).toBeLessThan(patienceMs);
+      if (device.login) expect(everything(error)).not.toContain(device.login.pass);
+    });
+
+    test('a device that falls silent in a session is SIDERO_BMC_UNREACHABLE, in bounded time', async () => {
+      await using device = await given.start();
+      if (!device.silence) return;
+      await using session = await open(device);
+      await session.on(signal);
+      await device.silence();
+      const startedMs = performance.now();
+      expect(await errorOf(() => session.on(signal))).toMatchObject({ code: 'SIDERO_BMC_UNREACHABLE' });
+      expect(performance.now() - startedMs).toBeLessThan(patienceMs);
+    });
+
+    test('an abort ends a wait at once, with its reason', async () => {
+      await using device = await given.start();
+      const reason = new Error('enough');
+      const { driver, server, login } = device;
+      await using session = await open(device);
+      expect(await errorOf(() => session.on(AbortSignal.abort(reason)))).toBe(reason);
+      expect(await errorOf(() => driver.open(server, { login, signal: AbortSignal.abort(reason) }).then(switchOn(signal)))).toBe(reason);
+      expect(device.machine.isOn()).toBe(false);
+      if (!device.silence) return;
+      await device.silence();
+      for (const wait of [
+        (stop: AbortSignal) => session.on(stop),
+        (stop: AbortSignal) => driver.open(server, { login, signal: stop }).then(switchOn(stop)),
+      ]) {
+        const stop = new AbortController();
+        const caught = errorOf(() => wait(stop.signal));
+        setTimeout(() => stop.abort(reason), 50); // it is under way by then
+        const startedMs = performance.now();
+        expect(await caught).toBe(reason);
+        expect(performance.now() - startedMs).toBeLessThan(1000);
+      }
+    });
+  }
+}
+
+/** Switches on in that session, and closes it. */
+const switchOn = (signal: AbortSignal) => async (opened: PowerSession) => {
+  await using session = opened;
+  await session.on(signal);
+};
+
+/** What a call rejects with. */
+async function errorOf(call: () => Promise<unknown>): Promise<unknown> {
+  let thrown: unknown;
+  await call().then(
+    () => expect.unreachable('it should have failed'),
+    (reason: unknown) => (thrown = reason),
+  );
+  return thrown;
+}
+
+/** All text that an error holds, causes and details included. */
+function everything(error: unknown): string {
+  const text = error instanceof SideroError ? error.toText() : '';
+  return `${text}\n${inspect(error, { depth: 20, showHidden: true, maxStringLength: null, maxArrayLength: null })}`;
+}
+
+const SOCKETS: readonly string[] = ['UDPWRAP', 'TCPSocketWrap', 'TLSWrap', 'PipeWrap', 'ProcessWrap'];
+
+/** Sockets and processes that are open in this process. */
+function handles(): readonly string[] {
+  return process
+    .getActiveResourcesInfo()
+    .filter((kind) => SOCKETS.includes(kind))
+    .sort();
+}
