@@ -1018,7 +1018,7 @@ export type ReportFailureRequest = Message<"api.ReportFailureRequest"> & {
   uuid: string;
 
   /**
-   * What the machine was doing: "network", "register", "wipe".
+   * What the machine was doing: "network", "register", "wipe", "bmc".
    *
    * @generated from field: string stage = 2;
    */
