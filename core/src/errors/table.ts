@@ -104,6 +104,10 @@ export const coreErrors = {
     message: (d: { kind: string; index: string; problem: string }) => `Index "${d.index}" of ${d.kind}: ${d.problem}.`,
     next: (d: { kind: string; index: string }) => `declare "${d.index}" once, in setup, with resources.index(${d.kind}Kind, "${d.index}", …).`,
   },
+  SIDERO_KUBECONFIG_MISSING: {
+    message: (d: { file: string }) => `There is no kubeconfig ${d.file}: no API to talk to.`,
+    next: () => 'give --kubeconfig FILE, or --data-dir as the running sidero has it; it writes its kubeconfig there when it brings its own API.',
+  },
   SIDERO_LISTEN_FAILED: {
     message: (d: { what: string; address: string; cause?: unknown }) => `${d.what} cannot listen on ${d.address}: ${messageOf(d.cause)}.`,
     next: (d: { what: string; address: string }) =>
@@ -131,6 +135,15 @@ export const coreErrors = {
     message: (d: { registry: string; name: string; first: string; second: string }) =>
       `Plugins "${d.first}" and "${d.second}" both add "${d.name}" to ${d.registry}.`,
     next: (d: { second: string }) => `take one of them out of sidero.config.ts, or give "${d.second}" another name for it.`,
+  },
+  SIDERO_REQUEST_FAILED: {
+    message: (d: { server: string; request: string; problem: string }) => `Server ${d.server}: ${d.request} was not done: ${d.problem}`,
+    next: (d: { server: string }) => `correct what the message names and ask again; sidero why ${d.server} tells the rest.`,
+  },
+  SIDERO_REQUEST_UNANSWERED: {
+    message: (d: { server: string; request: string; waitMs: number }) =>
+      `Server ${d.server}: ${d.request} was not answered within ${Math.round(d.waitMs / 1000)} s.`,
+    next: (d: { server: string }) => `see that sidero runs and leads (its log), and sidero why ${d.server}; --wait gives it more time.`,
   },
   SIDERO_RESOURCE_CONFLICT: {
     message: (d: { kind: string; name: string }) => `${d.kind} ${d.name}: changed by someone else at each of our attempts.`,
@@ -187,5 +200,9 @@ export const coreErrors = {
   SIDERO_WIPE_NOT_HANDED: {
     message: (d: { uuid: string; why: string }) => `Server ${d.uuid} was reported wiped and is not marked clean: ${d.why}.`,
     next: (d: { uuid: string }) => `let the machine network-boot again; see who talks for it: kubectl describe server ${d.uuid}.`,
+  },
+  SIDERO_WIPE_UNCONFIRMED: {
+    message: (d: { server: string }) => `Server ${d.server} is not wiped: nobody confirmed it.`,
+    next: (d: { server: string }) => `see what would be wiped: sidero wipe --plan ${d.server}; --yes confirms without being asked.`,
   },
 };

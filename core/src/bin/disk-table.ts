@@ -1,0 +1,32 @@
+import type { DiskRecord, WipeRecord } from '../resources/kinds.ts';
+
+/** A plan of a wipe for people: a line a disk, in columns. */
+export function diskTable({ method, disks }: WipeRecord): readonly string[] {
+  if (!disks?.length) return [`every disk: ${method ?? 'as the machine is told'}`];
+  const rows = disks.map((disk) => [
+    nameOf(disk),
+    disk.serial ?? disk.wwn ?? '-',
+    sizeOf(disk.sizeBytes) || '-',
+    disk.method ?? method ?? '-',
+    disk.reason ?? '',
+  ]);
+  const all = [['DISK', 'SERIAL', 'SIZE', 'METHOD', 'REASON'], ...rows];
+  const widths = all[0]!.map((_title, column) => Math.max(...all.map((row) => row[column]!.length)));
+  return all.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column]! + 2))
+      .join('')
+      .trimEnd(),
+  );
+}
+
+function nameOf({ deviceName, serial, wwn }: DiskRecord): string {
+  return deviceName ?? serial ?? wwn ?? 'disk';
+}
+
+/** "480 GB"; empty when it is not known. */
+export function sizeOf(sizeBytes: number | undefined): string {
+  if (sizeBytes === undefined) return '';
+  const [unit, bytes] = sizeBytes >= 1e12 ? ['TB', 1e12] : sizeBytes >= 1e9 ? ['GB', 1e9] : (['MB', 1e6] as const);
+  return `${Number((sizeBytes / Number(bytes)).toPrecision(3))} ${unit}`;
+}

@@ -1,0 +1,63 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { KubeConfig } from '@kubernetes/client-node';
+import type { Command } from 'commander';
+import { failure } from '../errors.ts';
+import { createLogger } from '../log.ts';
+import { createMetrics } from '../metrics.ts';
+import { createResourceClient, type RunningResourceClient } from '../resources/kube-client.ts';
+import { type Server, ServerKind } from '../resources/kinds.ts';
+
+/** How a command finds the API of the sidero that runs. */
+export interface ApiOptions {
+  readonly kubeconfig?: string;
+  readonly dataDir: string;
+}
+
+/** What a command about a running sidero works with; over when it is disposed of. */
+export interface RunningSidero extends AsyncDisposable {
+  readonly resources: RunningResourceClient;
+  /** Aborts with Ctrl-C. */
+  readonly signal: AbortSignal;
+}
+
+/** Adds the options of every command that talks to a running sidero. */
+export function withApiOptions(command: Command): Command {
+  return command
+    .option('--kubeconfig <file>', 'the API to talk to; default: KUBECONFIG, else <data-dir>/kubeconfig')
+    .option('--data-dir <folder>', 'data directory of the running sidero', '.sidero');
+}
+
+/** Connects to its API; there is no other way to it. @throws SIDERO_KUBECONFIG_MISSING */
+export function runningSidero({ kubeconfig, dataDir }: ApiOptions): RunningSidero {
+  const file = kubeconfig ?? process.env['KUBECONFIG'] ?? join(dataDir, 'kubeconfig');
+  if (!existsSync(file)) throw failure('SIDERO_KUBECONFIG_MISSING', { file });
+  const config = new KubeConfig();
+  config.loadFromFile(file);
+  const stop = new AbortController();
+  const interrupt = (): void => stop.abort(new Error('interrupted'));
+  process.once('SIGINT', interrupt);
+  const resources = createResourceClient({
+    kubeConfig: () => config,
+    log: createLogger({ level: 'error' }),
+    metrics: createMetrics(),
+    component: 'sidero',
+  });
+  resources.start(stop.signal);
+  return {
+    resources,
+    signal: stop.signal,
+    async [Symbol.asyncDispose]() {
+      process.removeListener('SIGINT', interrupt);
+      stop.abort();
+      await resources.close();
+    },
+  };
+}
+
+/** The Server as it is now. @throws SIDERO_RESOURCE_MISSING */
+export async function serverNamed({ resources }: Pick<RunningSidero, 'resources'>, name: string): Promise<Server> {
+  const server = await resources.get(ServerKind, { name }, { live: true });
+  if (!server) throw failure('SIDERO_RESOURCE_MISSING', { kind: 'Server', name });
+  return server;
+}
