@@ -56,10 +56,15 @@ export async function setOverride(client: ServiceClient, order: Order, signal: A
 
 /** Patches the version that it reads. */
 async function patched(client: ServiceClient, { system, wish }: Order, signal: AbortSignal): Promise<Reply> {
-  const found = await client.get(system, ComputerSystem, signal);
+  let found = await client.get(system, ComputerSystem, signal);
+  const { BootSourceOverrideMode, ...withoutMode } = wish;
+  // Some services list UefiHttp only once they are in UEFI mode.
+  if (wish.BootSourceOverrideTarget === 'UefiHttp' && found.document.Boot?.BootSourceOverrideMode === 'Legacy') {
+    await patch(client, { found, Boot: { BootSourceOverrideMode } }, signal);
+    found = await client.get(system, ComputerSystem, signal);
+  }
   const lacks = lackOf(found.document, wish);
   if (lacks !== undefined) throw client.failures.unsupported(client.service.clause(lacks));
-  const { BootSourceOverrideMode, ...withoutMode } = wish;
   const mode = found.document.Boot?.BootSourceOverrideMode;
   const hasMode = mode !== undefined || found.document.Boot?.['BootSourceOverrideMode@Redfish.AllowableValues'] !== undefined;
   const reply = await patch(client, { found, Boot: hasMode ? wish : withoutMode }, signal);

@@ -134,9 +134,9 @@ describe('a network boot', () => {
     { mode: 'bios', networkBoot: 'uefi-http', target: 'Pxe', overrideMode: 'Legacy' },
   ] as const)('as $mode with $networkBoot is $target, once, in mode $overrideMode', async ({ mode, networkBoot, target, overrideMode }) => {
     await (await open({ networkBoot })).networkBootOnce(mode, signal);
-    expect(service.bodies(`PATCH ${SYSTEM}`)).toEqual([
-      { Boot: { BootSourceOverrideTarget: target, BootSourceOverrideEnabled: 'Once', BootSourceOverrideMode: overrideMode } },
-    ]);
+    const Boot = { BootSourceOverrideTarget: target, BootSourceOverrideEnabled: 'Once', BootSourceOverrideMode: overrideMode };
+    expect(service.bodies(`PATCH ${SYSTEM}`).at(-1)).toEqual({ Boot });
+    expect(one().Boot).toMatchObject(Boot);
   });
 
   test('names the version that was read', async () => {
@@ -187,6 +187,19 @@ describe('a network boot', () => {
     withBoot({ [member]: values });
     await expect((await open()).networkBootOnce('uefi', signal)).rejects.toMatchObject({ code: 'SIDERO_BMC_UNSUPPORTED' });
     expect(service.whats('PATCH')).toEqual([]);
+  });
+
+  test('over HTTP is set after the mode, which may be what brings it', async () => {
+    const targets = 'BootSourceOverrideTarget@Redfish.AllowableValues';
+    withBoot({ [targets]: ['Pxe'] });
+    const session = await open({ networkBoot: 'uefi-http' });
+    service.instead.set(`PATCH ${SYSTEM}`, (_, response) => {
+      withBoot({ ...(service.bodies(`PATCH ${SYSTEM}`).at(-1) as { Boot: object }).Boot, [targets]: ['Pxe', 'UefiHttp'] });
+      response.writeHead(204).end();
+    });
+    await session.networkBootOnce('uefi', signal);
+    expect(service.bodies(`PATCH ${SYSTEM}`)[0]).toEqual({ Boot: { BootSourceOverrideMode: 'UEFI' } });
+    expect(one().Boot).toMatchObject({ ...wish, BootSourceOverrideTarget: 'UefiHttp' });
   });
 
   test('is unsupported without Boot', async () => {

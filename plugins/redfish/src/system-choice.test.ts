@@ -31,7 +31,7 @@ describe('of several systems', () => {
     service.systems.set('a', aSystem({ UUID: OTHER })).set('b', aSystem({ UUID: OTHER }));
     await expect(chosen()).rejects.toMatchObject({
       code: 'SIDERO_BMC_UNSUPPORTED',
-      message: expect.stringContaining(`/redfish/v1/Systems/a (UUID ${OTHER}`),
+      message: expect.stringContaining(`${OTHER}, ${OTHER}`),
     });
   });
 

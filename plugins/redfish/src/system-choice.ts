@@ -26,7 +26,7 @@ export async function chooseSystem(client: ServiceClient, server: Server, signal
   if (bySerial) return { path: bySerial.path, by: 'serial number' };
   const only = onlyOne(systems);
   if (only) return { path: only.path, by: 'the only one' };
-  const found = systems.map(({ path, document }) => `${path} (UUID ${document.UUID ?? 'none'}, serial number ${document.SerialNumber ?? 'none'})`);
+  const found = systems.map(({ path, document }) => document.UUID ?? document.SerialNumber ?? path);
   const listed = found.length === 0 ? 'it has none at all' : `it has ${client.service.clause(found.join(', '))}`;
   throw client.failures.unsupported(`none of its systems has the UUID or the serial number of this Server: ${listed}`);
 }
