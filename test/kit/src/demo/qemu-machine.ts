@@ -1,6 +1,5 @@
-import { messageOf } from '@sidero/core';
 import { type MachineState, type ObservableMachine, type Progress, StateLog } from '../machine/state.ts';
-import { type Machine, type MachineOptions, type Network, startMachine } from '../qemu/index.ts';
+import { type MachineOptions, type Network, SwitchedMachine } from '../qemu/index.ts';
 import { ConsoleFollower } from './console.ts';
 
 /** A QEMU machine, observed through its serial console. */
@@ -8,21 +7,23 @@ export class QemuMachine implements ObservableMachine {
   readonly name: string;
   readonly uuid: string;
   readonly mac: string;
-  readonly #network: Network;
-  readonly #options: MachineOptions;
+  readonly power: SwitchedMachine;
   readonly #states = new StateLog();
-  #machine: Machine | undefined;
-
-  readonly #console: ConsoleFollower;
+  readonly #sizes: Readonly<Record<string, number>>;
+  #console: ConsoleFollower;
 
   /** @param sizes bytes of the agent's files, by name */
   constructor(network: Network, options: MachineOptions, sizes: Readonly<Record<string, number>>) {
+    this.#sizes = sizes;
     this.#console = new ConsoleFollower(sizes);
-    this.#network = network;
-    this.#options = options;
     this.name = options.name;
     this.uuid = options.uuid;
     this.mac = options.mac;
+    const onText = (text: string) => {
+      options.onText?.(text);
+      this.#follow(text);
+    };
+    this.power = new SwitchedMachine(network, { ...options, onText }, (isOn) => this.#switched(isOn));
   }
 
   get state(): MachineState {
@@ -41,22 +42,20 @@ export class QemuMachine implements ObservableMachine {
     return this.#states.listen(listener);
   }
 
-  start(signal: AbortSignal): void {
-    const onText = (text: string) => {
-      this.#options.onText?.(text);
-      if (this.#console.push(text)) this.#states.enter(this.#console.stage);
-      this.#states.progress = this.#console.progress;
-    };
-    this.#states.enter('firmware');
-    startMachine(this.#network, { ...this.#options, onText })
-      .then((machine) => {
-        this.#machine = machine;
-        if (signal.aborted) return machine.stop();
-      })
-      .catch((thrown: unknown) => this.#states.enter('failed', { detail: messageOf(thrown) }));
+  /** What was done to it from outside went wrong. */
+  fail(detail: string): void {
+    this.#states.enter('failed', { detail });
   }
 
-  async stop(): Promise<void> {
-    await this.#machine?.stop(0);
+  #switched(isOn: boolean): void {
+    this.#console = new ConsoleFollower(this.#sizes);
+    if (isOn) this.#states.enter('firmware');
+    else this.#states.enter('off', { detail: 'it was switched off' });
+  }
+
+  #follow(text: string): void {
+    if (!this.power.isOn()) return;
+    if (this.#console.push(text)) this.#states.enter(this.#console.stage);
+    this.#states.progress = this.#console.progress;
   }
 }

@@ -2,13 +2,22 @@ import { createWriteStream, existsSync } from 'node:fs';
 import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { CustomObjectsApi, KubeConfig } from '@kubernetes/client-node';
-import type { Server } from '@sidero/core';
-import { setTimeout as delay } from 'node:timers/promises';
+import { KubeConfig } from '@kubernetes/client-node';
+import { createLogger, createMetrics, createResourceClient, messageOf, type ResourceClient, ServerKind } from '@sidero/core';
+import { ipmiSimSupport } from '../bmc/support.ts';
 import { failure } from '../errors.ts';
 import { inventory } from '../machine/hardware.ts';
 import { freePorts } from '../plane.ts';
-import { createNetwork, type MachineOptions, type Network, qemuSupport, startManagementPlane } from '../qemu/index.ts';
+import {
+  acceptWithBmc,
+  createNetwork,
+  type MachineOptions,
+  type Network,
+  qemuSupport,
+  rackMachine,
+  type RackedMachine,
+  startManagementPlane,
+} from '../qemu/index.ts';
 import type { DemoOptions } from './options.ts';
 import { QemuMachine } from './qemu-machine.ts';
 import { standingOf } from './standing.ts';
@@ -16,53 +25,64 @@ import type { DemoWorld } from './world.ts';
 
 /** What `npm run build:agent` makes. */
 const AGENT_IMAGE = '.sidero/env/agent-amd64';
-/** Between two looks at the API. */
-const LOOK_MS = 500;
+/** UDP port of the first machine's BMC; the others follow. */
+const BMC_PORT = 6230;
 
-/** A management plane and QEMU machines with real firmware, on a network of their own that leads nowhere else. */
+/** A management plane, and QEMU machines with BMCs before them, on a network of their own that leads nowhere else. */
 export async function qemuWorld(options: DemoOptions): Promise<DemoWorld> {
   refuseWithoutParts();
   const dataDir = resolve(options.dataDir);
   await rm(dataDir, { recursive: true, force: true });
   await mkdir(join(dataDir, 'env'), { recursive: true });
   await cp(AGENT_IMAGE, join(dataDir, 'env/agent-amd64'), { recursive: true });
-  const stack = new AsyncDisposableStack();
-  try {
-    const network = stack.use(await createNetwork());
-    const plane = await startPlane(network, dataDir);
-    stack.defer(() => plane.stop());
-    const servers = await serversOf(network, plane.kubeconfig);
-    const sizes = await sizesOf(AGENT_IMAGE);
-    const machines = Array.from({ length: options.servers }, (_, index) => aMachine(network, { dataDir, index, sizes }));
-    stack.defer(async () => void (await Promise.all(machines.map((machine) => machine.stop()))));
-    return {
-      title: `Sidero Metal: ${machines.length} QEMU machines with real firmware network-boot from ${network.address}, on a network of their own`,
-      machines,
-      standings: async () => new Map((await servers()).map((server) => [server.metadata.name, standingOf(server)])),
-      async watchStandings(onStanding, signal) {
-        for (;;) {
-          for (const server of await servers()) onStanding(server.metadata.name, standingOf(server));
-          await delay(LOOK_MS, undefined, { signal });
-        }
-      },
-      kubeconfig: join(options.dataDir, 'kubeconfig'),
-      logs: join(options.dataDir, '*.log'),
-      done: plane.exited.then((how) => Promise.reject(new Error(`sidero start ended: ${how}`))),
-      powerOn: (signal) => {
-        for (const machine of machines) machine.start(signal);
-      },
-      [Symbol.asyncDispose]: () => stack.disposeAsync(),
-    };
-  } catch (thrown) {
-    await stack.disposeAsync();
-    throw thrown;
-  }
+  await using stack = new AsyncDisposableStack();
+  const network = stack.use(await createNetwork());
+  const plane = await startPlane(network, dataDir);
+  stack.defer(() => plane.stop());
+  const resources = await clientOf(network, plane.kubeconfig);
+  stack.defer(() => resources.close());
+  const sizes = await sizesOf(AGENT_IMAGE);
+  const machines = Array.from({ length: options.servers }, (_, index) => aMachine(network, { dataDir, index, sizes }));
+  const racked = new Map<string, RackedMachine>();
+  for (const [index, { uuid, power }] of machines.entries()) racked.set(uuid, stack.use(await rackMachine(network, power, BMC_PORT + index)));
+  const owner = new AbortController();
+  stack.defer(() => owner.abort());
+  const owned = acceptAll(resources, racked, owner.signal);
+  const kept = stack.move();
+  return {
+    title: `Sidero Metal: ${machines.length} QEMU machines with BMCs network-boot from ${network.address}, on a network of their own`,
+    machines,
+    standings: async () =>
+      new Map((await resources.list(ServerKind, {}, { live: true })).map((server) => [server.metadata.name, standingOf(server)])),
+    watchStandings: (onStanding, signal) => resources.watch(ServerKind, ({ object }) => onStanding(object.metadata.name, standingOf(object)), signal),
+    kubeconfig: join(options.dataDir, 'kubeconfig'),
+    logs: join(options.dataDir, '*.log'),
+    done: Promise.race([owned, plane.exited.then((how) => Promise.reject(new Error(`sidero start ended: ${how}`)))]),
+    powerOn: () => {
+      for (const machine of machines) machine.power.powerOn().catch((thrown: unknown) => machine.fail(messageOf(thrown)));
+    },
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+/** Accepts every machine that registers and names its BMC, as its owner would; never settles by itself unless that fails. */
+function acceptAll(resources: ResourceClient, racked: ReadonlyMap<string, RackedMachine>, signal: AbortSignal): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const seen = new Set<string>();
+  const look = async (name: string) => {
+    const access = racked.get(name)?.access;
+    if (!access || seen.has(name)) return;
+    seen.add(name);
+    await acceptWithBmc(resources, name, access);
+  };
+  resources.watch(ServerKind, ({ object }) => void look(object.metadata.name).catch(reject), signal).catch(reject);
+  return promise;
 }
 
 /** @throws SIDERO_DEMO_MACHINES_MISSING with everything that is missing and what to do about it */
 function refuseWithoutParts(): void {
   const agent = existsSync(AGENT_IMAGE) ? [] : [{ what: 'the agent image', remedy: 'npm run build:agent' }];
-  const missing = [...qemuSupport(), ...agent];
+  const missing = [...qemuSupport(), ...ipmiSimSupport(), ...agent];
   if (missing.length === 0) return;
   throw failure('SIDERO_DEMO_MACHINES_MISSING', {
     problem: `missing: ${missing.map(({ what }) => what).join('; ')}`,
@@ -77,23 +97,26 @@ async function startPlane(network: Network, dataDir: string) {
     // Its port is forwarded under the same number, so it is one that is free out here.
     plugin('apiserver', { port: (await freePorts()).http }),
     plugin('boot-ipxe', { dhcp: [{ interface: network.bridge, mode: 'full', range: ['10.77.0.50', '10.77.0.250'] }] }),
-    plugin('agent', { autoAccept: true }),
+    plugin('agent', { autoAccept: false }),
+    plugin('ipmi', {}),
   ];
   await writeFile(config, JSON.stringify({ endpoint: network.address, plugins }, undefined, 2));
   const log = createWriteStream(join(dataDir, 'sidero.log'));
   return await startManagementPlane(network, { config, dataDir, onText: (text) => void log.write(text) });
 }
 
-/** A function that lists the Servers. */
-async function serversOf(network: Network, kubeconfig: string): Promise<() => Promise<readonly Server[]>> {
+async function clientOf(network: Network, kubeconfig: string) {
   const kubeConfig = new KubeConfig();
   kubeConfig.loadFromString(await readFile(kubeconfig, 'utf8'));
   await network.forward(Number(new URL(kubeConfig.getCurrentCluster()!.server).port));
-  const api = kubeConfig.makeApiClient(CustomObjectsApi);
-  return async () => {
-    const list = (await api.listClusterCustomObject({ group: 'metal.sidero.dev', version: 'v1alpha2', plural: 'servers' })) as { items: Server[] };
-    return list.items;
-  };
+  const client = createResourceClient({
+    kubeConfig: () => kubeConfig,
+    log: createLogger({ level: 'silent' }),
+    metrics: createMetrics(),
+    component: 'demo',
+  });
+  client.start(new AbortController().signal);
+  return client;
 }
 
 /** BIOS and UEFI in turn. */
@@ -109,7 +132,7 @@ function aMachine(network: Network, given: { dataDir: string; index: number; siz
     serial: system.serialNumber,
     mac: `52:54:00:77:00:${(index + 1).toString(16).padStart(2, '0')}`,
     memoryMiB: 1024,
-    disks: [{ bus: 'virtio', sizeMiB: 64, serial: `DISK-${index + 1}` }],
+    disks: [{ bus: 'virtio', sizeMiB: 64, serial: `DISK-${index + 1}`, content: 'noise' }],
     onText: (text) => void log.write(text),
   };
   return new QemuMachine(network, options, sizes);

@@ -7,5 +7,6 @@ export { type Disk, diskFile, type Firmware, type Machine, type MachineOptions, 
 export { type ManagementPlane, type ManagementPlaneOptions, type Place, startManagementPlane, thisHost } from './management-plane.ts';
 export type { Namespace } from './namespace.ts';
 export { createNetwork, type Network } from './network.ts';
+export { acceptWithBmc, type BmcAccess, type RackedMachine, rackMachine } from './rack.ts';
 export { type Missing, qemuSupport } from './support.ts';
 export { SwitchedMachine } from './switched-machine.ts';

@@ -15,12 +15,15 @@ export class SwitchedMachine implements Chassis, AsyncDisposable {
   readonly starts: Order[] = [];
   readonly #network: Network;
   readonly #earlierLines: string[] = [];
+  readonly #onPower: (isOn: boolean) => void;
   #tap: Promise<string> | undefined;
   #machine: Machine | undefined;
 
-  constructor(network: Network, options: MachineOptions) {
+  /** @param onPower told whenever it goes on or off, also by itself */
+  constructor(network: Network, options: MachineOptions, onPower: (isOn: boolean) => void = () => undefined) {
     this.#network = network;
     this.options = options;
+    this.#onPower = onPower;
   }
 
   /** What it wrote on its serial port, over all the times it was on. */
@@ -39,6 +42,7 @@ export class SwitchedMachine implements Chassis, AsyncDisposable {
     this.#tap ??= this.#network.addTap();
     const machine = await startMachine(this.#network, { ...this.options, tap: await this.#tap, bootFrom });
     this.#machine = machine;
+    this.#onPower(true);
     // A guest that switches itself off is off.
     void machine.exited.then(() => this.#gone(machine));
   }
@@ -57,5 +61,6 @@ export class SwitchedMachine implements Chassis, AsyncDisposable {
     if (this.#machine !== machine) return;
     this.#earlierLines.push(...machine.lines);
     this.#machine = undefined;
+    this.#onPower(false);
   }
 }
