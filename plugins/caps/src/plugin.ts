@@ -1,12 +1,19 @@
 import { definePlugin } from '@sidero/core';
 import * as z from 'zod';
+import { clusterApiKindsOf } from './cluster-api-version.ts';
+import { addBootArgument } from './configdata/boot-argument.ts';
+import { ConfigDesk } from './configdata/config-desk.ts';
+import { addConfigRoute } from './configdata/config-route.ts';
 import { capsCustomResources } from './custom-resources.ts';
 
-/** The Cluster API provider; so far its kinds. */
+/** The Cluster API provider; so far its kinds, and the configuration of bound machines. */
 export const caps = definePlugin({
   name: 'caps',
   options: z.strictObject({}),
-  setup({ customResources }) {
-    for (const resource of capsCustomResources()) customResources.add(resource);
+  setup(sidero) {
+    for (const resource of capsCustomResources()) sidero.customResources.add(resource);
+    const { resources, lifecycle } = sidero;
+    addConfigRoute(sidero, new ConfigDesk({ resources, lifecycle, kinds: clusterApiKindsOf(resources) }));
+    addBootArgument(sidero);
   },
 });

@@ -1,0 +1,56 @@
+import type { MachineTokens, Server, ServerBinding, ServerClass, Site } from '@sidero/core';
+import { isTrue } from '@sidero/core';
+import type { Refusal } from './sources.ts';
+
+/** Annotation of bindings whose machines were given a token: from then on they must show it. The original's bindings have none. */
+export const TOKEN_ANNOTATION = 'metal.sidero.dev/boot-token';
+/** Annotation of a binding: the address that last got the configuration, and when. */
+export const TAKEN_ANNOTATION = 'metal.sidero.dev/config-taken';
+/** Query key of the token. */
+export const TOKEN_KEY = 'token';
+
+/** Who asks for a configuration, and for what. */
+export interface ConfigClaim {
+  readonly binding: ServerBinding;
+  readonly server: Server;
+  readonly token: string;
+  readonly address: string;
+  /** The user wrote `talos.config=` into the Environment that this server boots. */
+  readonly hasOwnArgument: boolean;
+}
+
+/** How a claim was judged: `proven` by its token, `open` without one, or refused. */
+export type ConfigVerdict = { readonly admitted: 'proven' | 'open'; readonly why: string } | Refusal;
+
+/** Whether a machine may have the configuration it asks for. */
+export async function judgeClaim(tokens: MachineTokens, bootAuth: Site['bootAuth'], claim: ConfigClaim): Promise<ConfigVerdict> {
+  const { binding, token } = claim;
+  const { namespace = '', name = '' } = binding.spec?.metalMachineRef ?? {};
+  const bound = { uuid: binding.metadata.name, metalMachine: { namespace, name } };
+  if (token !== '' && (await tokens.check('config', bound, token))) return secondTaker(claim) ?? { admitted: 'proven', why: 'it showed its token' };
+  if (token === '' && claim.hasOwnArgument) return { admitted: 'open', why: 'its Environment has talos.config= of its own' };
+  if (token === '' && !binding.metadata.annotations?.[TOKEN_ANNOTATION]) return { admitted: 'open', why: 'its ServerBinding is from before tokens' };
+  const why = token === '' ? 'it showed no token' : 'its token is not the one of this machine';
+  if (bootAuth !== 'require') return { admitted: 'open', why };
+  return { status: token === '' ? 401 : 403, text: `the configuration of ${bound.uuid} is not given out: ${why}` };
+}
+
+/** Once Talos runs with it, nobody at another address gets the configuration any more. */
+function secondTaker({ binding, server, address }: ConfigClaim): Refusal | undefined {
+  const taken = takenBy(binding);
+  if (!taken || taken.address === address || !isTrue(binding.status?.conditions, 'TalosConfigLoaded')) return undefined;
+  const own = [...(server.status?.addresses ?? []).map(({ address: known }) => known), ...(binding.spec?.addresses ?? [])];
+  if (own.includes(address) || server.status?.boot?.address === address) return undefined;
+  return { status: 403, text: `the configuration of ${binding.metadata.name} was taken by ${taken.address} at ${taken.at}, and is in use` };
+}
+
+/** Who got the configuration last. */
+export function takenBy({ metadata }: ServerBinding): { readonly address: string; readonly at: string } | undefined {
+  const [address, at] = (metadata.annotations?.[TAKEN_ANNOTATION] ?? '').split(' ');
+  return address && at ? { address, at } : undefined;
+}
+
+/** The Environment that a bound server boots. */
+export function environmentNameOf({ server, serverClass }: { server: Server; serverClass: ServerClass | undefined }): string {
+  return server.spec?.environmentRef?.name || serverClass?.spec?.environmentRef?.name || 'default';
+}
