@@ -3,6 +3,7 @@ export { type BootDevice, type BootOverride, type Chassis, ChassisControl, Memor
 export type { BmcFaults, Span } from './faults.ts';
 export { type IpmiBmc, type IpmiBmcOptions, startIpmiBmc } from './ipmi/ipmi-bmc.ts';
 export { type BmcProcess, type IpmiSimOptions, startIpmiSim } from './ipmi-sim.ts';
+export { type PowerApi, type PowerApiOptions, startPowerApi } from './power-api.ts';
 export { type PyghmiBmcOptions, startPyghmiBmc } from './pyghmi-bmc.ts';
 export { pythonInstallation, pythonSupport } from './python.ts';
 export {

@@ -21,14 +21,16 @@ export interface PowerCase extends AsyncDisposable {
   };
   /** Sessions that the device has open, and what else may be left of one (sockets). Absent: the device knows no sessions. */
   sessions?(): number;
-  /** From now on the device answers nothing. Absent: there is no answer to miss. */
-  silence?(): void | Promise<void>;
+  /** From now on the device answers nothing. Absent: it never does. */
+  silence?(): void;
 }
 
 export interface PowerDriverCase {
   /** What a session of it can do beside `on`. */
   readonly abilities: readonly PowerAbility[];
   start(): Promise<PowerCase>;
+  /** Whether the device answers at all: it must be able to fall silent then. Default true. */
+  readonly answers?: boolean;
   /** How long an effect may take. Default 2000. */
   readonly effectMs?: number;
   /** How long a device that is silent may go unnoticed. Default 30,000. */
@@ -40,7 +42,7 @@ const WRONG_PASSWORD = 'wrong-Zk7#pass';
 
 /** What every power driver must do, whatever it speaks. */
 export function describePowerDriver(name: string, given: PowerDriverCase): void {
-  const { abilities, effectMs = 2000, patienceMs = 30_000 } = given;
+  const { abilities, answers = true, effectMs = 2000, patienceMs = 30_000 } = given;
   const can = (ability: PowerAbility) => abilities.includes(ability);
   const signal = new AbortController().signal;
   const soon = (assertion: () => void | Promise<void>) => vi.waitFor(assertion, { timeout: effectMs, interval: 20 });
@@ -132,7 +134,8 @@ export function describePowerDriver(name: string, given: PowerDriverCase): void 
     }
 
     logins();
-    silence();
+    aborts();
+    if (answers) silence();
 
     test('a closed session leaves nothing: not at the device, and nothing open here', async () => {
       await using device = await given.start();
@@ -242,8 +245,7 @@ export function describePowerDriver(name: string, given: PowerDriverCase): void 
   function silence(): void {
     test('a device that is silent is SIDERO_BMC_UNREACHABLE, in bounded time', async () => {
       await using device = await given.start();
-      if (!device.silence) return;
-      await device.silence();
+      device.silence!();
       const startedMs = performance.now();
       const error = await errorOf(async () => {
         await using session = await open(device);
@@ -256,10 +258,9 @@ export function describePowerDriver(name: string, given: PowerDriverCase): void 
 
     test('a device that falls silent in a session is SIDERO_BMC_UNREACHABLE, in bounded time', async () => {
       await using device = await given.start();
-      if (!device.silence) return;
       await using session = await open(device);
       await session.on(signal);
-      await device.silence();
+      device.silence!();
       const startedMs = performance.now();
       expect(await errorOf(() => session.on(signal))).toMatchObject({ code: 'SIDERO_BMC_UNREACHABLE' });
       expect(performance.now() - startedMs).toBeLessThan(patienceMs);
@@ -267,18 +268,15 @@ export function describePowerDriver(name: string, given: PowerDriverCase): void 
 
     test('an abort ends a wait at once, with its reason', async () => {
       await using device = await given.start();
-      const reason = new Error('enough');
       const { driver, server, login } = device;
       await using session = await open(device);
-      expect(await errorOf(() => session.on(AbortSignal.abort(reason)))).toBe(reason);
-      expect(await errorOf(() => driver.open(server, { login, signal: AbortSignal.abort(reason) }).then(switchOn(signal)))).toBe(reason);
-      expect(device.machine.isOn()).toBe(false);
-      if (!device.silence) return;
-      await device.silence();
-      for (const wait of [
+      device.silence!();
+      const waits = [
         (stop: AbortSignal) => session.on(stop),
         (stop: AbortSignal) => driver.open(server, { login, signal: stop }).then(switchOn(stop)),
-      ]) {
+      ];
+      for (const wait of waits) {
+        const reason = new Error('enough');
         const stop = new AbortController();
         const caught = errorOf(() => wait(stop.signal));
         setTimeout(() => stop.abort(reason), 50); // it is under way by then
@@ -286,6 +284,19 @@ export function describePowerDriver(name: string, given: PowerDriverCase): void 
         expect(await caught).toBe(reason);
         expect(performance.now() - startedMs).toBeLessThan(1000);
       }
+    });
+  }
+
+  function aborts(): void {
+    test('what is aborted before it begins does nothing', async () => {
+      await using device = await given.start();
+      const { driver, server, login, machine } = device;
+      const reason = new Error('enough');
+      const aborted = AbortSignal.abort(reason);
+      await using session = await open(device);
+      expect(await errorOf(() => session.on(aborted))).toBe(reason);
+      expect(await errorOf(() => driver.open(server, { login, signal: aborted }).then(switchOn(aborted)))).toBe(reason);
+      expect(machine.isOn()).toBe(false);
     });
   }
 }
