@@ -166,7 +166,7 @@ test('a machine that is asked to sets up its BMC, but not while there is somethi
   const machine = bootedMachine(plane.target, { ipmi: bmc.ipmi });
   await run(machine);
   const order = plane.calls.map(({ method }) => method).filter((method) => method !== 'reconcileServerAddresses');
-  expect(order).toEqual(['createServer', 'createServer', 'updateBMCInfo', 'updateBMCInfo', 'createServer']);
+  expect(order).toEqual(['createServer', 'heartbeat', 'markServerAsWiped', 'createServer', 'updateBMCInfo', 'updateBMCInfo', 'createServer']);
   expect(plane.requests('createServer')[0]).toMatchObject({ capabilities: expect.arrayContaining(['bmc-setup']) });
   const { pass } = bmc.users.get(3)!;
   expect(plane.requests('updateBMCInfo')[1]).toMatchObject({ uuid, bmcInfo: { ip: '10.0.9.1', port: 623, user: 'ops', pass } });

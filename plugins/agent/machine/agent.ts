@@ -9,10 +9,11 @@ import { type Machine, StageFailure } from './machine.ts';
 import { bringUpNetwork } from './network.ts';
 import { type Smbios, systemUuid } from './smbios.ts';
 import { describesBmc } from './smbios-facts.ts';
+import { planOf, runWipe, WIPE_CAPABILITIES } from './wipe/wipe.ts';
 import { wasAnswered, wordsOf } from './words.ts';
 
-/** What this agent can do when it is told to; see agent.proto. Wiping is not among it yet. */
-export const CAPABILITIES: readonly string[] = ['bmc-setup'];
+/** What this agent can do when it is told to; see agent.proto. */
+export const CAPABILITIES: readonly string[] = [...WIPE_CAPABILITIES, 'bmc-setup'];
 
 const CALL_TIMEOUT_MS = 30_000;
 const RETRY_PAUSE_MS = 30_000;
@@ -21,6 +22,8 @@ const GIVE_UP_MS = 5 * 60_000;
 const IDLE_MS = 20_000;
 const IDLE_JITTER_MS = 10_000;
 const IDLE_LIMIT_MS = 2 * 60_000;
+/** How long nothing may move in a wipe, when nobody says: the default of the management plane's reboot timeout. */
+const STALL_MS = 20 * 60_000;
 
 /** How the agent reaches the management plane. */
 export interface AgentOptions {
@@ -142,7 +145,9 @@ async function wait(run: Run, from: { first: CreateServerResponse; told: readonl
     // After a wipe, not before: the machine may be switched off as soon as its BMC can be reached.
     if (failures === 0 && answer.setupBmc && !answer.wipe) await run.setUpBmc(answer.bmcUser);
     if (answer.reboot) return 'the management plane has something else to boot for this machine';
-    await machine.pause(Math.min(IDLE_LIMIT_MS, IDLE_MS * 2 ** failures) + Math.random() * IDLE_JITTER_MS, signal);
+    const isWiped = failures === 0 && answer.wipe && (await wipe(run, answer));
+    // After a wipe there is news at once.
+    if (!isWiped) await machine.pause(Math.min(IDLE_LIMIT_MS, IDLE_MS * 2 ** failures) + Math.random() * IDLE_JITTER_MS, signal);
     try {
       answer = await register(run);
       const addresses = reachableAddresses(machine, args.mac);
@@ -161,9 +166,15 @@ async function wait(run: Run, from: { first: CreateServerResponse; told: readonl
   }
 }
 
+function wipe({ machine, client, uuid, args, signal }: Run, answer: CreateServerResponse): Promise<boolean> {
+  const stallMs = answer.rebootTimeout > 0 ? answer.rebootTimeout * 1000 : STALL_MS;
+  return runWipe({ machine, client, uuid, target: args.endpoint, signal }, { plan: planOf(answer), stallMs });
+}
+
 function stateOf(uuid: string, answer: CreateServerResponse): string {
   if (!answer.accepted) return `registered; waiting to be accepted: kubectl patch server ${uuid} --type merge -p '{"spec":{"accepted":true}}'`;
   if (answer.hold !== '') return `accepted, waiting; nothing is wiped: ${answer.hold}`;
+  if (answer.wipe) return 'accepted, told to wipe';
   return 'accepted, waiting for work';
 }
 

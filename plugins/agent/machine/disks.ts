@@ -2,20 +2,29 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type StorageDeviceSchema, type StorageInformationSchema, StorageType } from '@sidero/plugin-agent/protocol';
 import type { Machine } from './machine.ts';
 
-type Disk = MessageInitShape<typeof StorageDeviceSchema> & { readonly size: bigint };
+/** A disk as it is told; every text is there, if empty. */
+type Disk = MessageInitShape<typeof StorageDeviceSchema> & { readonly size: bigint } & Readonly<Record<'deviceName' | 'serial' | 'wwid', string>>;
 
-// Not disks of the machine: SCSI generic, CD drives, loops, and what is built out of disks.
-const NOT_A_DISK = /^(sg|sr|loop|md|dm-|ram)/;
+// Not disks of the machine: SCSI generic, CD drives, loops, what is built out of disks or memory, disks behind a network, the boot areas
+// of eMMC, and the single paths of a multipath NVMe disk.
+const NOT_A_DISK = /^(sg|sr|loop|md|dm-|z?ram|nbd|fd)|^mmcblk\d+(boot|rpmb)|^nvme\d+c\d+n/;
 const SECTOR_BYTES = 512n;
 
 /** The machine's disks, in the kernel's order; those without a size (no medium) are left out. */
 export function storageFacts(machine: Machine): MessageInitShape<typeof StorageInformationSchema> {
-  const names = machine.list('/sys/block').filter((name) => !NOT_A_DISK.test(name));
-  const devices = names.map((name) => diskFacts(machine, name)).filter(({ size }) => size > 0n);
+  const devices = diskNames(machine)
+    .map((name) => diskFacts(machine, name))
+    .filter(({ size }) => size > 0n);
   return { devices, deviceCount: devices.length, totalSize: devices.reduce((total, { size }) => total + size, 0n) };
 }
 
-function diskFacts(machine: Machine, name: string): Disk {
+/** The kernel's names of the machine's disks: `sda`. */
+export function diskNames(machine: Machine): readonly string[] {
+  return machine.list('/sys/block').filter((name) => !NOT_A_DISK.test(name));
+}
+
+/** What a disk says of itself. */
+export function diskFacts(machine: Machine, name: string): Disk {
   const folder = `/sys/block/${name}`;
   const either = (file: string) => machine.text(`${folder}/${file}`) || machine.text(`${folder}/device/${file}`) || '';
   const sectors = machine.text(`${folder}/size`) ?? '';

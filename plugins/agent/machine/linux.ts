@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { askIpmi } from './ipmi-device.ts';
 import type { Daemon, Machine } from './machine.ts';
+import { openLinuxDisk } from './wipe/linux-block-device.ts';
 
 const RUN_TIMEOUT_MS = 60_000;
 const RESTART_PAUSE_MS = 2000;
@@ -31,6 +32,7 @@ export function linuxMachine(say: Machine['say']): Machine {
     addresses: () =>
       Object.fromEntries(Object.entries(networkInterfaces()).map(([name, all]) => [name, (all ?? []).flatMap(({ cidr }) => cidr ?? [])])),
     ipmi: askIpmi,
+    openDisk: openLinuxDisk,
     async reboot() {
       await run('sync', []);
       await run('reboot', ['-f']);

@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Daemon, Machine } from './machine.ts';
+import { DiskError } from './wipe/block-device.ts';
 
 /** A machine made of plain data, for tests. Its clock only moves by `pause`, which takes no time. */
 export interface MachineFixture extends Machine {
@@ -40,6 +41,7 @@ export function aMachine(files: Record<string, string | Uint8Array> = {}, overri
     keepRunning: (daemon) => void machine.daemons.push(daemon),
     addresses: () => machine.addressed,
     ipmi: async () => undefined,
+    openDisk: noDisk,
     say: (line) => void machine.said.push(line),
     reboot: async () => {
       machine.reboots += 1;
@@ -54,6 +56,8 @@ export function aMachine(files: Record<string, string | Uint8Array> = {}, overri
   };
   return machine;
 }
+
+const noDisk: Machine['openDisk'] = (path) => Promise.reject(new DiskError('ENOENT', `${path} is no disk of this machine`));
 
 function namesUnder(folder: string, paths: readonly string[]): readonly string[] {
   const inside = paths.filter((path) => path.startsWith(`${folder}/`)).map((path) => path.slice(folder.length + 1).split('/')[0]!);

@@ -1,3 +1,5 @@
+import type { OpenDisk } from './wipe/block-device.ts';
+
 /** The machine as the agent sees it: files of the kernel, programs, the console, the clock. Tests bring their own. */
 export interface Machine {
   /** A file's text without surrounding blanks; undefined when it cannot be read. */
@@ -17,6 +19,8 @@ export interface Machine {
   readonly addresses: () => Readonly<Record<string, readonly string[]>>;
   /** What the BMC answers to one IPMI request, completion code first; undefined when there is no device or no answer. */
   readonly ipmi: (request: IpmiRequest) => Promise<Uint8Array | undefined>;
+  /** Opens a disk for itself alone, to write to it. */
+  readonly openDisk: OpenDisk;
   /** One line on the console, without the prefix. */
   readonly say: (line: string, level?: 'info' | 'error') => void;
   /** Writes buffers out and restarts; returns only when that failed. */
