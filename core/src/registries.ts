@@ -36,6 +36,8 @@ export interface PowerDriver {
   claims(server: Server): boolean;
   /** Whether it needs the login of `spec.bmc`; a driver that does never claims a server whose BMC has none. Default true. */
   readonly needsLogin?: boolean;
+  /** Values of `spec.bmc.interface` that it brings beside the original's (`lanplus`, `lan`, `open`); a Server with any other is refused. */
+  readonly interfaces?: readonly string[];
   /**
    * Names the device that is talked to ("10.0.0.7:623"): what shares it is served one command at a time. Default: the server's own.
    */

@@ -6,7 +6,10 @@ export const customResources = definePlugin({
   name: 'custom-resources',
   options: z.strictObject({}),
   setup(sidero) {
-    const diskBoots = () => sidero.diskBoots.list().map(({ name }) => name);
-    for (const resource of coreCustomResources(diskBoots)) sidero.customResources.add(resource);
+    const brought = () => ({
+      diskBoots: sidero.diskBoots.list().map(({ name }) => name),
+      bmcInterfaces: sidero.powerDrivers.list().flatMap(({ interfaces = [] }) => interfaces),
+    });
+    for (const resource of coreCustomResources(brought)) sidero.customResources.add(resource);
   },
 });

@@ -87,6 +87,36 @@ describe('a Server is denied', () => {
   });
 });
 
+describe('a BMC', () => {
+  const bmc = (interfaceName: string | undefined, port = 623) => ({
+    bmc: { endpoint: '10.0.0.7', port, ...(interfaceName !== undefined && { interface: interfaceName }) },
+  });
+  const updated = (before: object, after: object, brought: readonly string[] = []) => {
+    const [oldObject, object] = [before, after].map((spec) => ({ apiVersion: 'v', kind: 'Server', metadata: { name: 'a' }, spec }) as KubeObject);
+    return validateServer({ operation: 'UPDATE', object, oldObject }, { bmcInterfaces: brought });
+  };
+
+  test.each([undefined, '', 'lanplus', 'lan', 'open'])('may have the interface %s', (named) => {
+    expect(verdictOn(bmc(named))).toEqual({ allowed: true });
+  });
+
+  test('may have an interface that a plugin brought, and no other', () => {
+    expect(updated({}, bmc('vendor'), ['vendor'])).toEqual({ allowed: true });
+    expect(updated(bmc('lanplus'), bmc('vendor'))).toMatchObject({ allowed: false, errors: [{ field: 'spec.bmc.interface', value: 'vendor' }] });
+    expect(statusOf(bmc('LANPLUS')).message).toContain('spec.bmc.interface: Invalid value: "LANPLUS": valid values are: ["" "lanplus" "lan" "open"]');
+  });
+
+  test.each([-1, 65_536])('has no port %s', (port) => {
+    expect(statusOf(bmc('lan', port)).message).toContain(`spec.bmc.port: Invalid value: ${port}: must be a port from 0 to 65535`);
+  });
+
+  test('keeps what it has, whatever it is', () => {
+    expect(updated(bmc('bogus', 70_000), { ...bmc('bogus', 70_000), accepted: true })).toEqual({ allowed: true });
+    expect(updated(bmc('bogus', 70_000), bmc('bogus', 623))).toEqual({ allowed: true });
+    expect(updated(bmc('bogus', 70_000), {})).toEqual({ allowed: true });
+  });
+});
+
 test('a BadRequest is a sentence with code 400 and no details', () => {
   const status = denialStatus({ allowed: false, reason: 'BadRequest', message: 'spec is immutable' }, { group: 'g', kind: 'K', name: 'n' });
   expect(status).toEqual({

@@ -26,11 +26,15 @@ export interface RedfishOptions extends Pace {
   readonly log: Pick<Logger, 'info'>;
 }
 
+/** Value of `spec.bmc.interface`. */
+const INTERFACE = 'redfish';
+
 type Given = Parameters<PowerDriver['open']>[1];
 
 /** Power over Redfish: for Servers whose spec.bmc asks for it, and with `prefer` for those that ask for nothing and whose BMC has it. */
 export class RedfishDriver implements PowerDriver {
   readonly name = 'redfish';
+  readonly interfaces = [INTERFACE];
   readonly #options: RedfishOptions;
   readonly #leases = new ServiceLeases();
   /** Until when a device counts as one without Redfish. */
@@ -103,7 +107,7 @@ export class RedfishDriver implements PowerDriver {
   }
 }
 
-const isAskedFor = (server: Server): boolean => server.spec?.bmc?.interface === 'redfish';
+const isAskedFor = (server: Server): boolean => server.spec?.bmc?.interface === INTERFACE;
 
 function placeOfServer(server: Server): ReturnType<typeof placeOf> {
   const { endpoint = '', port = 0 } = server.spec?.bmc ?? {};
