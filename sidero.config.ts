@@ -4,6 +4,9 @@ import { apiserver } from '@sidero/plugin-apiserver';
 import { bootIpxe } from '@sidero/plugin-boot-ipxe';
 import { caps } from '@sidero/plugin-caps';
 import { ipmi } from '@sidero/plugin-ipmi';
+import { managementApi } from '@sidero/plugin-management-api';
+import { redfish } from '@sidero/plugin-redfish';
+import { wakeOnLan } from '@sidero/plugin-wake-on-lan';
 
 export default defineConfig({
   // The address at which servers reach us; every PXE script carries it. Or set SIDERO_CONTROLLER_MANAGER_API_ENDPOINT.
@@ -14,7 +17,11 @@ export default defineConfig({
     // No DHCP unless interfaces are named: dhcp: [{ interface: 'eth1', mode: 'proxy' }].
     bootIpxe(),
     agent({ autoAccept: false }),
+    // Drivers of power are tried in this order: Redfish where spec.bmc.interface is redfish, IPMI for every other BMC.
+    redfish(),
     ipmi(),
+    managementApi(),
+    wakeOnLan(),
     caps(),
   ],
 });
