@@ -1,8 +1,10 @@
 import { status } from '@grpc/grpc-js';
-import { EventKind, type Secret, SecretKind, type Server, ServerKind } from '@sidero/core';
+import { definePlugin, EventKind, type Plugin, type Power, type Secret, SecretKind, type Server, ServerKind } from '@sidero/core';
 import { agentClient } from '@sidero/plugin-agent';
+import { ipmi } from '@sidero/plugin-ipmi';
 import { aServer, hardwareMessage, inventory, type TestSidero, testSidero } from '@sidero/testing';
 import { expect, test } from 'vitest';
+import * as z from 'zod';
 
 const HARDWARE = inventory('fixture');
 const UUID = HARDWARE.system.uuid;
@@ -10,8 +12,8 @@ const SECRET = { namespace: 'default', name: `${UUID}-bmc` };
 const LOGIN = { user: 'sidero', pass: 'abcdefghijklmnop' };
 
 /** A plane with the fixture's server, and a machine that calls it; who calls is another test's concern. */
-async function aPlane(spec: Partial<Server['spec']> = {}) {
-  const sidero = await testSidero({ objects: [aServer({ spec })], agent: { autoAccept: false }, site: { bootAuth: 'off' } });
+async function aPlane(spec: Partial<Server['spec']> = {}, plugins: readonly Plugin[] = []) {
+  const sidero = await testSidero({ objects: [aServer({ spec })], agent: { autoAccept: false }, site: { bootAuth: 'off' }, plugins });
   const client = agentClient({ target: `127.0.0.1:${sidero.ports.http}` });
   const register = () =>
     client.createServer({ hardware: hardwareMessage({ ...HARDWARE, disks: [] }), agentVersion: '1', capabilities: ['bmc-setup'] });
@@ -62,6 +64,23 @@ test('the Server has an Event when something of its BMC is new, and only then', 
   await tell({ ip: '10.0.9.1', port: 623 });
   await tell({ ip: '10.0.9.1', port: 623, ...LOGIN });
   await expect.poll(updates).toEqual(['BMC info updated via API. 2']);
+});
+
+test('nobody has its power before the login is there: a machine that is still at work is not switched off', async () => {
+  let power: Power | undefined;
+  const watching = definePlugin({
+    name: 'watching',
+    options: z.strictObject({}),
+    setup: (site) => void (power = site.power),
+  });
+  await using plane = await aPlane({}, [ipmi(), watching()]);
+  const { sidero, client } = plane;
+  const drivers = async () => power?.drivers((await sidero.resources.get(ServerKind, { name: UUID }, { live: true }))!);
+  const address = { ip: '127.0.0.1', port: 9 };
+  await client.updateBMCInfo({ uuid: UUID, bmcInfo: address });
+  expect(await drivers()).toEqual([]);
+  await client.updateBMCInfo({ uuid: UUID, bmcInfo: { ...address, ...LOGIN } });
+  expect(await drivers()).toEqual(['ipmi']);
 });
 
 test('a Server that names a user gets that user, and no other', async () => {
