@@ -1,6 +1,6 @@
 import { seededRandom, type Random } from '../random.ts';
 import { decodeFlags, NO_FLAGS, overrideOf } from './boot-flags.ts';
-import { type Chassis, ChassisControl, type PowerAction } from './chassis.ts';
+import { type Chassis, ChassisControl, MemoryChassis, type PowerAction } from './chassis.ts';
 import { type BmcFaults, callFate, type CallFate, type OrderFate, orderFate } from './faults.ts';
 import { BMC_USERS, type BmcUser } from './users.ts';
 
@@ -12,8 +12,8 @@ export interface BmcClock {
 }
 
 export interface SimulatedBmcOptions {
-  /** The machine whose power it has. */
-  readonly chassis: Chassis;
+  /** The machine whose power it has. Default: one that only remembers. */
+  readonly chassis?: Chassis;
   /** Default `BMC_USERS`. */
   readonly users?: readonly BmcUser[];
   /** Default none. */
@@ -76,7 +76,14 @@ export class SimulatedBmc implements Disposable {
   #flagsSince = 0;
   readonly #stop = new AbortController();
 
-  constructor({ chassis, users = BMC_USERS, faults = {}, seed = 'bmc', clock = MACHINE_CLOCK, sessionSlots = 8 }: SimulatedBmcOptions) {
+  constructor({
+    chassis = new MemoryChassis(),
+    users = BMC_USERS,
+    faults = {},
+    seed = 'bmc',
+    clock = MACHINE_CLOCK,
+    sessionSlots = 8,
+  }: SimulatedBmcOptions = {}) {
     this.control = new ChassisControl(chassis);
     this.faults = faults;
     this.clock = clock;

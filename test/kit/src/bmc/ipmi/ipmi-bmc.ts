@@ -39,7 +39,7 @@ const MAC = '52:54:00:be:ef:03';
  * A BMC of ours: RMCP+ with suites 17 and 3, and IPMI 1.5; chassis, boot options with all five bytes of the flags, users, channel, LAN
  * parameters, device ID. It errs as it is told, the same way for the same seed.
  */
-export async function startIpmiBmc(options: IpmiBmcOptions): Promise<IpmiBmc> {
+export async function startIpmiBmc(options: IpmiBmcOptions = {}): Promise<IpmiBmc> {
   const { address = '127.0.0.1', port = 0, suites = [17, 3], speaksIpmi15 = true, knowsRepeats = false, seed = 'bmc' } = options;
   const bmc = new SimulatedBmc(options);
   const lan = new LanParameters({ address, mac: MAC, suites, authTypes: speaksIpmi15 ? AUTH_TYPE_BITS : 0 });
