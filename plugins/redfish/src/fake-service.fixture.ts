@@ -35,9 +35,13 @@ export class FakeService implements AsyncDisposable {
   readonly instead = new Map<string, RequestListener>();
   readonly systems = new Map([['1', aSystem()]]);
   readonly sessions = new Map<string, string>();
+  /** Whether each boot of a system was told to be from the network. */
+  readonly networkBoots: boolean[] = [];
   password = LOGIN.pass;
+  isSilent = false;
   hasSessions = true;
   readonly #server;
+  #logins = 0;
 
   constructor(tls?: { readonly key: string; readonly cert: string }) {
     const listener: RequestListener = (request, response) => void this.#answer(request, response);
@@ -89,6 +93,7 @@ export class FakeService implements AsyncDisposable {
     const what = `${request.method} ${request.url}`;
     const body = Buffer.concat(parts).toString('utf8');
     this.asked.push({ what, headers: request.headers, body });
+    if (this.isSilent) return;
     const instead = this.instead.get(what);
     if (instead) return instead(request, response);
     const [status, answer, headers] = this.#answerTo(what, request, body);
@@ -101,7 +106,7 @@ export class FakeService implements AsyncDisposable {
     const token = headers['x-auth-token'];
     const basic = `Basic ${Buffer.from(`${LOGIN.user}:${this.password}`).toString('base64')}`;
     if (!(typeof token === 'string' && this.sessions.has(token)) && headers.authorization !== basic) return [401, problem('no login')];
-    return this.#system(what, headers, body) ?? this.#account(what, body) ?? [404, problem('no such thing')];
+    return this.#logOut(what) ?? this.#system(what, headers, body) ?? this.#account(what, body) ?? [404, problem('no such thing')];
   }
 
   #root(): Json {
@@ -117,9 +122,18 @@ export class FakeService implements AsyncDisposable {
   #logIn({ UserName, Password }: Json): Answer {
     if (!this.hasSessions) return [404, problem('no sessions')];
     if (UserName !== LOGIN.user || Password !== this.password) return [401, problem(`wrong password ${String(Password)}`)];
-    const [token, location] = [randomUUID(), `/redfish/v1/SessionService/Sessions/${this.sessions.size}`];
+    const [token, location] = [randomUUID(), `/redfish/v1/SessionService/Sessions/${this.#logins++}`];
     this.sessions.set(token, location);
     return [201, { '@odata.id': location }, { 'x-auth-token': token, location }];
+  }
+
+  #logOut(what: string): Answer | undefined {
+    for (const [token, location] of this.sessions) {
+      if (what !== `DELETE ${location}`) continue;
+      this.sessions.delete(token);
+      return [204];
+    }
+    return undefined;
   }
 
   #system(what: string, headers: IncomingMessage['headers'], body: string): Answer | undefined {
@@ -147,7 +161,14 @@ export class FakeService implements AsyncDisposable {
     const isOn = system.PowerState === 'On';
     if (isOn ? type === 'On' : type !== 'On') return [409, problem(`it is ${String(system.PowerState)} already`)];
     system.PowerState = type === 'ForceOff' || type === 'GracefulShutdown' ? 'Off' : 'On';
+    if (system.PowerState === 'On') this.#boot(system);
     return [204];
+  }
+
+  #boot(system: FakeSystem): void {
+    const isOnce = system.Boot?.['BootSourceOverrideEnabled'] === 'Once';
+    this.networkBoots.push(isOnce && system.Boot?.['BootSourceOverrideTarget'] === 'Pxe');
+    if (isOnce) system.Boot = { ...system.Boot, BootSourceOverrideEnabled: 'Disabled' };
   }
 
   #account(what: string, body: string): Answer | undefined {
