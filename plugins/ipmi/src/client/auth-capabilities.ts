@@ -1,7 +1,7 @@
 import { COMMAND } from '../wire/commands.ts';
 import { PRIVILEGE } from '../wire/rakp.ts';
 import { type AuthCapabilities, decodeAuthCapabilities, encodeAuthCapabilitiesRequest, THIS_CHANNEL } from '../wire/session-commands.ts';
-import { bmcFailure } from './bmc-failure.ts';
+import { bmcFailure, understood } from './bmc-failure.ts';
 import type { Exchange } from './exchange.ts';
 import type { SessionTerms } from './session.ts';
 import { askSessionless } from './sessionless.ts';
@@ -26,5 +26,5 @@ export async function authCapabilities(
   const data = encodeAuthCapabilitiesRequest({ channel: THIS_CHANNEL, privilege: PRIVILEGE[terms.privilege], isExtended });
   const response = await askSessionless(exchange, { command: COMMAND.getAuthCapabilities, data, waitsMs, signal });
   if (!response) throw bmcFailure(subject, 'SIDERO_BMC_UNREACHABLE', exchange.silence(waitsMs));
-  return response.completionCode === 0 ? decodeAuthCapabilities(response.data) : undefined;
+  return response.completionCode === 0 ? understood(subject, 'capabilities', () => decodeAuthCapabilities(response.data)) : undefined;
 }

@@ -1,4 +1,4 @@
-import { failure, type SideroError } from '@sidero/core';
+import { failure, hasCode, type SideroError } from '@sidero/core';
 import { COMPLETION, completionText, RAKP_STATUS, rakpStatusText } from '../wire/completion-codes.ts';
 
 /** Whom an error is about. */
@@ -14,6 +14,16 @@ type Kind = 'SIDERO_BMC_AUTH' | 'SIDERO_BMC_BUSY' | 'SIDERO_BMC_FAULT' | 'SIDERO
 /** @param problem a clause without passwords */
 export function bmcFailure({ server, device }: Subject, kind: Kind, problem: string): SideroError {
   return failure(kind, { server, driver: 'ipmi', device, problem });
+}
+
+/** What `decode` makes of an answer's data. @throws SIDERO_BMC_FAULT when the data is not what it should be */
+export function understood<T>(subject: Subject, what: string, decode: () => T): T {
+  try {
+    return decode();
+  } catch (thrown) {
+    if (!hasCode(thrown, 'SIDERO_IPMI_MALFORMED')) throw thrown;
+    throw bmcFailure(subject, 'SIDERO_BMC_FAULT', `${what}: ${String(thrown.details['problem'])}`);
+  }
 }
 
 const BY_COMPLETION = new Map<number, Kind>([

@@ -16,7 +16,7 @@ import {
 import { COMMAND } from '../wire/commands.ts';
 import { COMPLETION } from '../wire/completion-codes.ts';
 import { bmcFailure, completionFailure, type Subject } from './bmc-failure.ts';
-import type { BmcConnection } from './connection.ts';
+import { type BmcConnection, nothing } from './connection.ts';
 
 /** What a BMC does to the machine it sits in. */
 export class Chassis {
@@ -29,15 +29,15 @@ export class Chassis {
   }
 
   async isOn(signal: AbortSignal): Promise<boolean> {
-    return decodeChassisStatus(await this.#bmc.command({ command: COMMAND.getChassisStatus, what: 'power status', signal })).isOn;
+    return (await this.#bmc.command({ command: COMMAND.getChassisStatus, what: 'power status', signal }, decodeChassisStatus)).isOn;
   }
 
   async on(signal: AbortSignal): Promise<void> {
-    await this.#bmc.command({ command: COMMAND.chassisControl, what: 'power on', data: Uint8Array.of(CHASSIS_CONTROL.on), signal });
+    await this.#bmc.command({ command: COMMAND.chassisControl, what: 'power on', data: Uint8Array.of(CHASSIS_CONTROL.on), signal }, nothing);
   }
 
   async off(signal: AbortSignal): Promise<void> {
-    await this.#bmc.command({ command: COMMAND.chassisControl, what: 'power off', data: Uint8Array.of(CHASSIS_CONTROL.off), signal });
+    await this.#bmc.command({ command: COMMAND.chassisControl, what: 'power off', data: Uint8Array.of(CHASSIS_CONTROL.off), signal }, nothing);
   }
 
   cycle(signal: AbortSignal): Promise<void> {
@@ -87,10 +87,10 @@ export class Chassis {
   /** The boot flags as the BMC keeps them; undefined when it does not say, or says that they mean nothing now. */
   async bootFlags(signal: AbortSignal): Promise<BootFlags | undefined> {
     const data = encodeBootOptionQuery(BOOT_PARAMETER.flags);
-    const response = await this.#bmc.request({ command: COMMAND.getBootOption, what: 'boot flags', data, signal });
-    if (response.completionCode !== COMPLETION.ok) return undefined;
-    const { isInvalid, value } = decodeBootOptionValue(response.data);
-    return isInvalid || value.length < 2 ? undefined : decodeBootFlags(value);
+    return this.#bmc.commandIfKnown({ command: COMMAND.getBootOption, what: 'boot flags', data, signal }, (answer) => {
+      const { isInvalid, value } = decodeBootOptionValue(answer);
+      return isInvalid ? undefined : decodeBootFlags(value);
+    });
   }
 
   // Only another device is a contradiction: there are BMCs that boot as told, and keep nothing else of the flags.

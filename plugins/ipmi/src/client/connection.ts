@@ -5,7 +5,7 @@ import { COMPLETION, hex } from '../wire/completion-codes.ts';
 import { decodeResponse, encodeRequest, type IpmiResponse } from '../wire/lan-message.ts';
 import { PRIVILEGE } from '../wire/rakp.ts';
 import { encodeCloseSession, PRIVILEGE_REFUSED } from '../wire/session-commands.ts';
-import { bmcFailure, completionFailure, isPassing } from './bmc-failure.ts';
+import { bmcFailure, completionFailure, isPassing, understood } from './bmc-failure.ts';
 import { type DropReason, Exchange } from './exchange.ts';
 import { openLan } from './lan-session.ts';
 import { openLanplus } from './lanplus-session.ts';
@@ -20,6 +20,9 @@ const BUSY_RETRIES = 3;
 const BUSY_PAUSE_MS = 250;
 /** How long the answer to Close Session is waited for. */
 const FAREWELL_MS = 200;
+
+/** For commands whose answer has no data that matters. */
+export const nothing = (): void => undefined;
 
 /** With what a connection is made. */
 export interface ConnectionTerms extends SessionTerms {
@@ -80,13 +83,19 @@ export class BmcConnection implements AsyncDisposable {
   }
 
   /**
-   * The answer's data. For what may be done twice: it is repeated while the BMC is silent or busy.
+   * What `decode` makes of the answer's data. For what may be done twice: it is repeated while the BMC is silent or busy.
    * @throws what `open` throws
    */
-  async command(call: CommandCall): Promise<Uint8Array> {
+  async command<T>(call: CommandCall, decode: (data: Uint8Array) => T): Promise<T> {
     const response = await this.request(call);
     if (response.completionCode !== COMPLETION.ok) throw completionFailure(this.#terms.subject, call.what, response.completionCode);
-    return response.data;
+    return understood(this.#terms.subject, call.what, () => decode(response.data));
+  }
+
+  /** As `command`; undefined when the BMC refuses, which is how it says that it lacks something. */
+  async commandIfKnown<T>(call: CommandCall, decode: (data: Uint8Array) => T): Promise<T | undefined> {
+    const response = await this.request(call);
+    return response.completionCode === COMPLETION.ok ? understood(this.#terms.subject, call.what, () => decode(response.data)) : undefined;
   }
 
   /** As `command`, but a completion code is no error. */

@@ -1,5 +1,4 @@
 import { COMMAND } from '../wire/commands.ts';
-import { COMPLETION } from '../wire/completion-codes.ts';
 import {
   decodeChannelInfo,
   decodeDeviceId,
@@ -16,20 +15,20 @@ const CHANNELS = Array.from({ length: 15 }, (_, index) => index + 1);
 
 /** Who the BMC is. */
 export async function deviceId(bmc: BmcConnection, signal: AbortSignal): Promise<DeviceId> {
-  return decodeDeviceId(await bmc.command({ command: COMMAND.getDeviceId, what: 'device ID', signal }));
+  return bmc.command({ command: COMMAND.getDeviceId, what: 'device ID', signal }, decodeDeviceId);
 }
 
 /** The first channel that is a LAN; undefined when none says so. */
 export async function lanChannel(bmc: BmcConnection, signal: AbortSignal): Promise<number | undefined> {
   for (const channel of CHANNELS) {
-    const response = await bmc.request({ command: COMMAND.getChannelInfo, what: 'channel', data: Uint8Array.of(channel), signal });
-    if (response.completionCode === COMPLETION.ok && decodeChannelInfo(response.data).medium === MEDIUM_LAN) return channel;
+    const call = { command: COMMAND.getChannelInfo, what: 'channel', data: Uint8Array.of(channel), signal };
+    if ((await bmc.commandIfKnown(call, decodeChannelInfo))?.medium === MEDIUM_LAN) return channel;
   }
   return undefined;
 }
 
 /** The value of a LAN parameter; undefined when the BMC refuses it. */
 export async function lanParameter(bmc: BmcConnection, query: LanParameterQuery, signal: AbortSignal): Promise<Uint8Array | undefined> {
-  const response = await bmc.request({ command: COMMAND.getLanParameter, what: 'LAN parameter', data: encodeLanParameterQuery(query), signal });
-  return response.completionCode === COMPLETION.ok ? decodeLanParameter(response.data) : undefined;
+  const call = { command: COMMAND.getLanParameter, what: 'LAN parameter', data: encodeLanParameterQuery(query), signal };
+  return bmc.commandIfKnown(call, decodeLanParameter);
 }

@@ -16,7 +16,7 @@ import {
 } from '../wire/session-commands.ts';
 import { AUTH_TYPE, type AuthType, encodePlain, openPlain } from '../wire/session-packet.ts';
 import { authCapabilities } from './auth-capabilities.ts';
-import { bmcFailure, completionFailure } from './bmc-failure.ts';
+import { bmcFailure, completionFailure, understood } from './bmc-failure.ts';
 import type { Exchange } from './exchange.ts';
 import { sequenceWindow } from './sequence-window.ts';
 import type { Session, SessionTerms } from './session.ts';
@@ -58,7 +58,7 @@ async function challengeOf({ exchange, terms, authType, signal }: Opening): Prom
   const response = await askSessionless(exchange, { command: COMMAND.getSessionChallenge, data, waitsMs, signal });
   if (!response) throw bmcFailure(subject, 'SIDERO_BMC_UNREACHABLE', `to the question for a challenge ${exchange.silence(waitsMs)}`);
   const { completionCode } = response;
-  if (completionCode === COMPLETION.ok) return decodeChallenge(response.data);
+  if (completionCode === COMPLETION.ok) return understood(subject, 'challenge', () => decodeChallenge(response.data));
   if (completionCode === CHALLENGE_REFUSED.invalidUser || completionCode === CHALLENGE_REFUSED.noNullUser) {
     throw bmcFailure(subject, 'SIDERO_BMC_AUTH', `it does not know the user (${hex(completionCode)})`);
   }
@@ -85,7 +85,7 @@ async function activate({ exchange, terms, authType, signal }: Opening, { tempor
   // A BMC says nothing to a message with a wrong code.
   if (!response) throw bmcFailure(subject, 'SIDERO_BMC_AUTH', 'it knows the user, and is silent to the login: the password is wrong');
   if (response.completionCode !== 0) throw activationFailure(terms, response.completionCode);
-  return decodeActivation(response.data);
+  return understood(subject, 'login', () => decodeActivation(response.data));
 }
 
 function activationFailure({ subject }: SessionTerms, code: number): Error {

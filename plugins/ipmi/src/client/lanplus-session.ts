@@ -97,7 +97,7 @@ class Opening {
     if (!isSameCode(second.authCode, rakp2Code(handshake))) return this.#wrongPassword(bmcSessionId);
     const fourth = await this.#rakp3(handshake);
     if (!fourth) return { again: this.#silent('RAKP 3') };
-    if (!isGranted(fourth)) return this.#refusal(fourth);
+    if (!isGranted(fourth)) return this.#refusal(fourth, [RAKP_STATUS.invalidCode]);
     if (!isSameCode(fourth.integrityCode, rakp4Code(handshake))) {
       return { again: bmcFailure(subject, 'SIDERO_BMC_FAULT', 'its last code of the login is wrong; a key of its own (K_G) is not supported') };
     }
@@ -141,10 +141,11 @@ class Opening {
     return { again: bmcFailure(this.#terms.subject, 'SIDERO_BMC_AUTH', 'the password is not that of the user on the BMC') };
   }
 
-  #refusal({ status }: Refusal): Outcome {
+  /** @param lostThread statuses that here may come from repetitions that crossed: the BMC has shown that it knows the password */
+  #refusal({ status }: Refusal, lostThread: readonly number[] = []): Outcome {
     if (isAboutSuite(status)) return { noSuite: rakpStatusText(status) };
     const failed = rakpFailure(this.#terms.subject, status);
-    if (isLostThread(status)) return { again: failed };
+    if (isLostThread(status) || lostThread.includes(status)) return { again: failed };
     throw failed;
   }
 

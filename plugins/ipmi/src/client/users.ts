@@ -17,7 +17,7 @@ import {
   type UserOnChannel,
 } from '../wire/user-commands.ts';
 import { bmcFailure, type Subject } from './bmc-failure.ts';
-import type { BmcConnection } from './connection.ts';
+import { type BmcConnection, nothing } from './connection.ts';
 
 /** A password of a user, in the form the BMC keeps it. */
 export interface UserPassword {
@@ -36,32 +36,31 @@ export class Users {
   }
 
   async access(user: UserOnChannel, signal: AbortSignal): Promise<UserAccess> {
-    return decodeUserAccess(
-      await this.#bmc.command({ command: COMMAND.getUserAccess, what: 'user access', data: encodeUserOnChannel(user), signal }),
-    );
+    const data = encodeUserOnChannel(user);
+    return this.#bmc.command({ command: COMMAND.getUserAccess, what: 'user access', data, signal }, decodeUserAccess);
   }
 
   async setAccess(change: UserAccessChange, signal: AbortSignal): Promise<void> {
-    await this.#bmc.command({ command: COMMAND.setUserAccess, what: 'set user access', data: encodeUserAccessChange(change), signal });
+    await this.#bmc.command({ command: COMMAND.setUserAccess, what: 'set user access', data: encodeUserAccessChange(change), signal }, nothing);
   }
 
   /** Empty for a user that has none; undefined when there is no such user. */
   async name(userId: number, signal: AbortSignal): Promise<string | undefined> {
-    const response = await this.#bmc.request({ command: COMMAND.getUserName, what: 'user name', data: Uint8Array.of(userId), signal });
-    return response.completionCode === COMPLETION.ok ? decodeUserName(response.data) : undefined;
+    return this.#bmc.commandIfKnown({ command: COMMAND.getUserName, what: 'user name', data: Uint8Array.of(userId), signal }, decodeUserName);
   }
 
   async setName(user: UserName, signal: AbortSignal): Promise<void> {
-    await this.#bmc.command({ command: COMMAND.setUserName, what: 'set user name', data: encodeSetUserName(user), signal });
+    await this.#bmc.command({ command: COMMAND.setUserName, what: 'set user name', data: encodeSetUserName(user), signal }, nothing);
   }
 
   async enable(userId: number, signal: AbortSignal): Promise<void> {
     const data = encodePasswordChange({ userId, operation: PASSWORD_OPERATION.enable });
-    await this.#bmc.command({ command: COMMAND.setUserPassword, what: 'enable user', data, signal });
+    await this.#bmc.command({ command: COMMAND.setUserPassword, what: 'enable user', data, signal }, nothing);
   }
 
   async setPassword(given: UserPassword, signal: AbortSignal): Promise<void> {
-    await this.#bmc.command({ command: COMMAND.setUserPassword, what: 'set password', data: passwordData(given, PASSWORD_OPERATION.set), signal });
+    const data = passwordData(given, PASSWORD_OPERATION.set);
+    await this.#bmc.command({ command: COMMAND.setUserPassword, what: 'set password', data, signal }, nothing);
   }
 
   /** Whether the BMC takes it for the user's password; undefined when it can't tell. */
