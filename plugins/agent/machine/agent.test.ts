@@ -172,6 +172,13 @@ test('a machine that is asked to sets up its BMC, but not while there is somethi
   expect(plane.requests('updateBMCInfo')[1]).toMatchObject({ uuid, bmcInfo: { ip: '10.0.9.1', port: 623, user: 'ops', pass } });
 });
 
+test('a login on the BMC is not made anew while the management plane is silent', async () => {
+  const silent = { code: status.UNAVAILABLE, details: 'down' };
+  const plane = await new Plane({ accepted: true, setupBmc: true, bmcUser: '' }, silent, silent, { reboot: true }).listen();
+  await run(bootedMachine(plane.target, { ipmi: aBmc().ipmi }));
+  expect(plane.requests('updateBMCInfo')).toHaveLength(2);
+});
+
 test('the agent stops when it is told to', async () => {
   const plane = await new Plane({ accepted: true }).listen();
   const abort = new AbortController();
