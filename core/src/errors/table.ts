@@ -137,7 +137,7 @@ export const coreErrors = {
     next: (d: { second: string }) => `take one of them out of sidero.config.ts, or give "${d.second}" another name for it.`,
   },
   SIDERO_REQUEST_FAILED: {
-    message: (d: { server: string; request: string; problem: string }) => `Server ${d.server}: ${d.request} was not done: ${d.problem}`,
+    message: (d: { server: string; request: string; problem: string }) => `Server ${d.server}: ${d.request} was not done: ${d.problem.replace(/\.$/, '')}.`,
     next: (d: { server: string }) => `correct what the message names and ask again; sidero why ${d.server} tells the rest.`,
   },
   SIDERO_REQUEST_UNANSWERED: {
