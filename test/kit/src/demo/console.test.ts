@@ -23,11 +23,24 @@ const BIOS = [
   'Probing EDD (edd=off to disable)... o',
   '[    0.000000] Linux version 6.1.0-56-amd64\r\n',
   '[   15.600359] [sidero] agent 0.1.0, Node v24.21.0\r\n',
-  '[   22.060432] [sidero] accepted, waiting\r\n',
+  '[   22.060432] [sidero] accepted, told to wipe\r\n',
+  '[   22.061432] [sidero] wiping /dev/vda (DISK-1, 64 MiB) by insecure\r\n',
+  '[   22.401432] [sidero] wipe complete\r\n',
 ];
 
-test('a BIOS machine is followed from its firmware to accepted', () => {
-  expect(stagesOf(...BIOS)).toEqual(['ipxe', 'dhcp', 'ipxe', 'dhcp', 'ipxe', 'kernel', 'initrd', 'linux', 'agent', 'accepted']);
+test('a BIOS machine is followed from its firmware to clean', () => {
+  const stages = ['ipxe', 'dhcp', 'ipxe', 'dhcp', 'ipxe', 'kernel', 'initrd', 'linux', 'agent', 'accepted', 'wiping', 'clean'];
+  expect(stagesOf(...BIOS)).toEqual(stages);
+});
+
+test.each([
+  ['accepted, waiting; nothing is wiped: the Server is cordoned', 'the Server is cordoned'],
+  ['the wipe failed: /dev/sdb cannot be opened', '/dev/sdb cannot be opened'],
+])('"%s" is an accepted machine that goes no further, and why', (line, detail) => {
+  const follower = new ConsoleFollower(SIZES);
+  follower.push('[   22.1] [sidero] wiping /dev/sdb\r\n');
+  expect(follower.push(`[   22.2] [sidero] ${line}\r\n`)).toBe(true);
+  expect(follower).toMatchObject({ stage: 'accepted', detail });
 });
 
 test('a UEFI machine is seen in DHCP and TFTP of its own', () => {
@@ -50,7 +63,7 @@ test('it does not matter how the text is cut', () => {
       const edges = [0, ...cuts.toSorted((a, b) => a - b), whole.length];
       const follower = new ConsoleFollower(SIZES);
       for (let index = 1; index < edges.length; index++) follower.push(whole.slice(edges[index - 1], edges[index]));
-      expect(follower.stage).toBe('accepted');
+      expect(follower.stage).toBe('clean');
     }),
   );
 });

@@ -1,6 +1,16 @@
 import type { Progress, StageName } from '../machine/state.ts';
 
-/** What firmware, iPXE, Linux and the agent write on the serial console, and the stage it tells of. */
+/** A stage, and where in a text it is told; `detail` is why it goes no further. */
+interface Sign {
+  readonly stage: StageName;
+  readonly at: number;
+  readonly detail: string | undefined;
+}
+
+/**
+ * What firmware, iPXE, Linux and the agent write on the serial console, and the stage it tells of; a group is the detail. Where two begin at the
+ * same place, the first counts.
+ */
 const SIGNS: readonly { readonly text: RegExp; readonly stage: StageName }[] = [
   { text: /SeaBIOS|BdsDxe/g, stage: 'firmware' },
   { text: /Start PXE over|Configuring \(net\d/g, stage: 'dhcp' },
@@ -11,7 +21,11 @@ const SIGNS: readonly { readonly text: RegExp; readonly stage: StageName }[] = [
   { text: /EFI stub|Probing EDD|Linux version/g, stage: 'linux' },
   { text: /\[sidero\] agent/g, stage: 'agent' },
   { text: /\[sidero\] registered/g, stage: 'registered' },
+  { text: /\[sidero\] accepted, waiting; nothing is wiped: ([^\r\n]*)[\r\n]/g, stage: 'accepted' },
   { text: /\[sidero\] accepted/g, stage: 'accepted' },
+  { text: /\[sidero\] the wipe failed: ([^\r\n]*)[\r\n]/g, stage: 'accepted' },
+  { text: /\[sidero\] wiping/g, stage: 'wiping' },
+  { text: /\[sidero\] wipe complete/g, stage: 'clean' },
 ];
 
 /** Enough for the longest line between two signs that belong together. */
@@ -20,6 +34,7 @@ const TAIL_LENGTH = 4096;
 /** Follows a machine by what it writes on its serial console. */
 export class ConsoleFollower {
   stage: StageName = 'firmware';
+  detail: string | undefined;
   progress: Progress | undefined;
   readonly #sizes: Readonly<Record<string, number>>;
   #tail = '';
@@ -29,16 +44,16 @@ export class ConsoleFollower {
     this.#sizes = sizes;
   }
 
-  /** Takes what came; true when the stage has changed. */
+  /** Takes what came; true when the stage, or its detail, has changed. */
   push(text: string): boolean {
     const tail = this.#tail + text;
     const last = lastSign(tail);
-    const before = this.stage;
-    if (last) this.stage = last.stage;
+    const before = { stage: this.stage, detail: this.detail };
+    if (last) ({ stage: this.stage, detail: this.detail } = last);
     // What lies before the last sign has said all it can.
     this.#tail = tail.slice(Math.max(last?.at ?? 0, tail.length - TAIL_LENGTH));
     this.progress = this.#progressIn(this.#tail);
-    return this.stage !== before;
+    return this.stage !== before.stage || this.detail !== before.detail;
   }
 
   // iPXE overwrites its percentage in place: the last one counts.
@@ -50,10 +65,10 @@ export class ConsoleFollower {
   }
 }
 
-function lastSign(text: string): { readonly stage: StageName; readonly at: number } | undefined {
-  let last: { readonly stage: StageName; readonly at: number } | undefined;
+function lastSign(text: string): Sign | undefined {
+  let last: Sign | undefined;
   for (const { text: pattern, stage } of SIGNS) {
-    for (const match of text.matchAll(pattern)) if (!last || match.index > last.at) last = { stage, at: match.index };
+    for (const match of text.matchAll(pattern)) if (!last || match.index > last.at) last = { stage, at: match.index, detail: match[1] };
   }
   return last;
 }

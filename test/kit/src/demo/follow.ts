@@ -104,8 +104,8 @@ const BY_THE_API: readonly StageName[] = ['accepted', 'clean'];
 function plainDisplay(world: DemoWorld, output: Output, standings: Standings): Display {
   output.write(`${world.title}\n`);
   const write = (view: MachineView) => output.write(`${plainLine(view, Date.now())}\n`);
-  const reached = (machine: ObservableMachine, stage: StageName) =>
-    write({ ...viewOf(machine, standings), progress: undefined, state: { stage, sinceMs: Date.now() } });
+  const reached = (machine: ObservableMachine, stage: StageName, standing: Standing) =>
+    write({ ...viewOf(machine, standings), standing, progress: undefined, state: { stage, sinceMs: Date.now() } });
   const stops = world.machines.map((machine) =>
     machine.onState(({ stage, detail }) => {
       // A detail is news: why an accepted machine is not wiped.
@@ -116,9 +116,9 @@ function plainDisplay(world: DemoWorld, output: Output, standings: Standings): D
     tick: () => undefined,
     onStanding(machine, before) {
       const standing = standings.get(machine.uuid)!;
-      if (standing.isAccepted && !before.isAccepted) reached(machine, 'accepted');
-      if (standing.isClean && !before.isClean) reached(machine, 'clean');
-      if (isDone(standing) && !isDone(before)) reached(machine, 'off');
+      if (standing.isAccepted && !before.isAccepted) reached(machine, 'accepted', { ...standing, isClean: false });
+      if (standing.isClean && !before.isClean) reached(machine, 'clean', standing);
+      if (isDone(standing) && !isDone(before)) reached(machine, 'off', standing);
     },
     end: () => stops.forEach((stop) => stop()),
   };

@@ -9,7 +9,7 @@ test('without arguments: three simulated machines that stay until Ctrl-C', () =>
     isOnce: false,
     portBase: undefined,
     dataDir: '.sidero/demo',
-    timeoutMs: 60_000,
+    timeoutMs: 120_000,
   });
 });
 

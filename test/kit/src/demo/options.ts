@@ -21,13 +21,13 @@ Starts the management plane on its own Kubernetes API, lets machines network-boo
   --machines KIND         simulated (default), or qemu: real firmware and real BMC simulators; needs QEMU, OpenIPMI and the right to make
                           network namespaces
   --once                  end when all are clean and off: status 0, else 1 and the reason; the last line is JSON
-  --timeout SECONDS       how long that may take (default 60, qemu 300)
+  --timeout SECONDS       how long that may take (default 120, qemu 300)
   --port-base PORT        use PORT and the ports after it instead of free ones
   --data-dir DIR          where the demo keeps its files, emptied at start (default .sidero/demo)
   --help
 `;
 
-const TIMEOUT_S = { simulated: 60, qemu: 300 } as const;
+const TIMEOUT_S = { simulated: 120, qemu: 300 } as const;
 const MOST_SERVERS = { simulated: 500, qemu: 4 } as const;
 
 /** Reads the command line; undefined when it asks for help. @throws SIDERO_DEMO_OPTION_INVALID */

@@ -55,7 +55,9 @@ export class QemuMachine implements ObservableMachine {
 
   #follow(text: string): void {
     if (!this.power.isOn()) return;
-    if (this.#console.push(text)) this.#states.enter(this.#console.stage);
-    this.#states.progress = this.#console.progress;
+    const isNews = this.#console.push(text);
+    const { stage, detail, progress } = this.#console;
+    if (isNews) this.#states.enter(stage, detail === undefined ? {} : { detail });
+    this.#states.progress = progress;
   }
 }

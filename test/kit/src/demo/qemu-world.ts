@@ -98,7 +98,9 @@ async function startPlane(network: Network, dataDir: string) {
     plugin('apiserver', { port: (await freePorts()).http }),
     plugin('boot-ipxe', { dhcp: [{ interface: network.bridge, mode: 'full', range: ['10.77.0.50', '10.77.0.250'] }] }),
     plugin('agent', { autoAccept: false }),
+    plugin('redfish', {}),
     plugin('ipmi', {}),
+    plugin('caps', {}),
   ];
   await writeFile(config, JSON.stringify({ endpoint: network.address, plugins }, undefined, 2));
   const log = createWriteStream(join(dataDir, 'sidero.log'));

@@ -5,6 +5,11 @@ import { createLogger, ServerKind } from '@sidero/core';
 import { agent } from '@sidero/plugin-agent';
 import { apiserver } from '@sidero/plugin-apiserver';
 import { bootIpxe } from '@sidero/plugin-boot-ipxe';
+import { caps } from '@sidero/plugin-caps';
+import { ipmi } from '@sidero/plugin-ipmi';
+import { managementApi } from '@sidero/plugin-management-api';
+import { redfish } from '@sidero/plugin-redfish';
+import { wakeOnLan } from '@sidero/plugin-wake-on-lan';
 import { fleet } from '../machine/fleet.ts';
 import type { SimulatedMachine } from '../machine/machine.ts';
 import { simulatedPower } from '../machine/simulated-power.ts';
@@ -20,7 +25,7 @@ const BYTES_PER_SECOND = 50_000_000;
 /** About what Debian's cloud kernel and our initial RAM disk have. */
 const AGENT_SIZES = { kernelBytes: 10_000_000, initrdBytes: 30_000_000 };
 
-/** A management plane in this process, and simulated machines. Needs no root and no network but loopback. */
+/** A management plane in this process, with every plugin there is, and simulated machines with a power driver of their own. Needs no root and no network but loopback. */
 export async function simulatedWorld(options: DemoOptions): Promise<DemoWorld> {
   const dataDir = resolve(options.dataDir);
   await rm(dataDir, { recursive: true, force: true });
@@ -39,6 +44,11 @@ export async function simulatedWorld(options: DemoOptions): Promise<DemoWorld> {
       agent({ autoAccept: true }),
       bootIpxe({ tftpPort: tftp, tftpAddress: '127.0.0.1' }),
       simulatedPower((uuid) => byUuid.get(uuid)),
+      redfish(),
+      ipmi(),
+      managementApi(),
+      wakeOnLan(),
+      caps(),
     ],
   });
   const machines = fleet(options.servers, { plane, seed: 'demo', bytesPerSecond: BYTES_PER_SECOND });
