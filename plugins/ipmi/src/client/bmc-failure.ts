@@ -53,6 +53,11 @@ export function isPassing(code: number): boolean {
   return code === COMPLETION.busy || code === COMPLETION.outOfSpace;
 }
 
+/** As `isPassing`, for what may be done twice: a BMC that knows a repetition for one may keep its answer to itself. */
+export function isWorthRepeating(code: number): boolean {
+  return isPassing(code) || code === COMPLETION.duplicate;
+}
+
 const BY_RAKP_STATUS = new Map<number, Kind>([
   [RAKP_STATUS.outOfResources, 'SIDERO_BMC_BUSY'],
   [RAKP_STATUS.outOfResourcesForRole, 'SIDERO_BMC_BUSY'],

@@ -5,7 +5,7 @@ import { COMPLETION, hex } from '../wire/completion-codes.ts';
 import { decodeResponse, encodeRequest, type IpmiResponse } from '../wire/lan-message.ts';
 import { PRIVILEGE } from '../wire/rakp.ts';
 import { encodeCloseSession, PRIVILEGE_REFUSED } from '../wire/session-commands.ts';
-import { bmcFailure, completionFailure, isPassing, understood } from './bmc-failure.ts';
+import { bmcFailure, completionFailure, isPassing, isWorthRepeating, understood } from './bmc-failure.ts';
 import { type DropReason, Exchange } from './exchange.ts';
 import { openLan } from './lan-session.ts';
 import { openLanplus } from './lanplus-session.ts';
@@ -100,7 +100,7 @@ export class BmcConnection implements AsyncDisposable {
 
   /** As `command`, but a completion code is no error. */
   async request(call: CommandCall): Promise<IpmiResponse> {
-    return this.#whileBusy(call, async () => {
+    return this.#again(call, isWorthRepeating, async () => {
       const response = await this.#askOrReopen(call);
       if (!response) throw bmcFailure(this.#terms.subject, 'SIDERO_BMC_UNREACHABLE', `${call.what}: ${this.#exchange.silence(this.#terms.waitsMs)}`);
       return response;
@@ -111,14 +111,13 @@ export class BmcConnection implements AsyncDisposable {
   async requestOnce(call: CommandCall): Promise<IpmiResponse | undefined> {
     const waitMs = this.#terms.waitsMs.reduce((sum, each) => sum + each, 0);
     await this.#openIfNeeded(call.signal);
-    return this.#whileBusy(call, () => this.#ask(call, [waitMs]));
+    return this.#again(call, isPassing, () => this.#ask(call, [waitMs]));
   }
 
-  // A BMC that says that it is busy has done nothing.
-  async #whileBusy<T extends IpmiResponse | undefined>({ signal }: CommandCall, attempt: () => Promise<T>): Promise<T> {
+  async #again<T extends IpmiResponse | undefined>({ signal }: CommandCall, isDue: (code: number) => boolean, attempt: () => Promise<T>): Promise<T> {
     for (let retry = 0; ; retry++) {
       const response = await attempt();
-      if (!response || !isPassing(response.completionCode) || retry === BUSY_RETRIES) return response;
+      if (!response || !isDue(response.completionCode) || retry === BUSY_RETRIES) return response;
       await pause(BUSY_PAUSE_MS * 2 ** retry, undefined, { signal }).catch(() => signal.throwIfAborted());
     }
   }

@@ -41,8 +41,10 @@ interface Opening {
 export async function openLan(exchange: Exchange, terms: SessionTerms, signal: AbortSignal): Promise<Session> {
   const offered = await authCapabilities(exchange, { terms, isExtended: false, signal });
   const opening = { exchange, terms, authType: bestAuthType(terms, offered), signal };
-  const challenge = await challengeOf(opening);
-  return sessionOf(opening, await activate(opening, challenge));
+  // A login that was repeated because its answer got lost finds its challenge used up.
+  const activation = (await activate(opening, await challengeOf(opening))) ?? (await activate(opening, await challengeOf(opening)));
+  if (!activation) throw completionFailure(terms.subject, 'login', ACTIVATION_REFUSED.invalidSession);
+  return sessionOf(opening, activation);
 }
 
 function bestAuthType({ subject }: SessionTerms, offered: AuthCapabilities | undefined): AuthType {
@@ -65,7 +67,11 @@ async function challengeOf({ exchange, terms, authType, signal }: Opening): Prom
   throw completionFailure(subject, 'challenge', completionCode);
 }
 
-async function activate({ exchange, terms, authType, signal }: Opening, { temporarySessionId, challenge }: Challenge): Promise<Activation> {
+/** Undefined when the challenge is not, or no longer, known. */
+async function activate(
+  { exchange, terms, authType, signal }: Opening,
+  { temporarySessionId, challenge }: Challenge,
+): Promise<Activation | undefined> {
   const { subject, password, waitsMs } = terms;
   const sequence = Math.floor(Math.random() * 64);
   const data = encodeActivationRequest({ authType, privilege: PRIVILEGE[terms.privilege], challenge, consoleSequence: 1 });
@@ -84,6 +90,7 @@ async function activate({ exchange, terms, authType, signal }: Opening, { tempor
   });
   // A BMC says nothing to a message with a wrong code.
   if (!response) throw bmcFailure(subject, 'SIDERO_BMC_AUTH', 'it knows the user, and is silent to the login: the password is wrong');
+  if (response.completionCode === ACTIVATION_REFUSED.invalidSession) return undefined;
   if (response.completionCode !== 0) throw activationFailure(terms, response.completionCode);
   return understood(subject, 'login', () => decodeActivation(response.data));
 }

@@ -29,6 +29,7 @@ import type { Session, SessionTerms } from './session.ts';
 /** Silence to the first two packets of one suite lets the next have its try: some BMCs don't answer what they don't speak. */
 const ATTEMPTS_PER_SUITE = 2;
 const NO_ANSWER = 'no answer';
+const LAN_HINT = 'spec.bmc.interface "lan" may do';
 
 /** What became of one try: a session; a suite that the BMC doesn't speak; or something that may go better the second time. */
 type Outcome = { readonly session: Session } | { readonly noSuite: string } | { readonly again: SideroError };
@@ -40,7 +41,7 @@ type Outcome = { readonly session: Session } | { readonly noSuite: string } | { 
 export async function openLanplus(exchange: Exchange, terms: SessionTerms, signal: AbortSignal): Promise<Session> {
   const capabilities = await authCapabilities(exchange, { terms, isExtended: true, signal });
   if (capabilities && !capabilities.speaksIpmi2) {
-    throw bmcFailure(terms.subject, 'SIDERO_BMC_UNSUPPORTED', 'it speaks IPMI 1.5 only; spec.bmc.interface "lan" would do');
+    throw bmcFailure(terms.subject, 'SIDERO_BMC_UNSUPPORTED', `it speaks IPMI 1.5 only; ${LAN_HINT}`);
   }
   const refused: string[] = [];
   let isSilent = true;
@@ -51,6 +52,8 @@ export async function openLanplus(exchange: Exchange, terms: SessionTerms, signa
     isSilent &&= outcome.noSuite === NO_ANSWER;
     refused.push(`suite ${id}: ${outcome.noSuite}`);
   }
+  if (isSilent && !capabilities)
+    throw bmcFailure(terms.subject, 'SIDERO_BMC_UNSUPPORTED', `it is silent to RMCP+, as BMCs of IPMI 1.5 are; ${LAN_HINT}`);
   if (isSilent) throw bmcFailure(terms.subject, 'SIDERO_BMC_UNREACHABLE', 'it tells what logins it takes, and is silent when one begins');
   throw bmcFailure(terms.subject, 'SIDERO_BMC_UNSUPPORTED', `no cipher suite of ours suits it: ${refused.join('; ')}`);
 }
