@@ -45,6 +45,8 @@ export async function followServer<T>({ sidero, server, waitMs, tell }: Followin
   const interrupt = (): void => end.reject(sidero.signal.reason);
   sidero.signal.addEventListener('abort', interrupt, { once: true });
   const told = once(tell);
+  const from = Date.now();
+  tell(`waiting for ${what} of ${server}, from ${timeOf(from)} until ${timeOf(from + waitMs)}`);
   void resources.watch(
     ServerKind,
     ({ type, object }) => {
@@ -56,11 +58,9 @@ export async function followServer<T>({ sidero, server, waitMs, tell }: Followin
     },
     signal,
   );
-  const from = Date.now();
   const timer = setTimeout(() => end.resolve(undefined), waitMs);
   try {
     await resources.synced(signal);
-    tell(`waiting for ${what} of ${server}, from ${timeOf(from)} until ${timeOf(from + waitMs)}`);
     await begin();
     return await end.promise;
   } finally {

@@ -1,20 +1,8 @@
-import { Command } from 'commander';
 import { SideroError } from '../errors.ts';
-import { adoptCommand } from './adopt.ts';
-import { bmcCommand } from './bmc.ts';
-import { inspectCommand } from './inspect.ts';
 import { lookAtConfig } from './look-at-config.ts';
-import { manifestsCommand } from './manifests.ts';
-import { powerCommand } from './power.ts';
-import { startCommand } from './start.ts';
-import { whyCommand } from './why.ts';
-import { wipeCommand } from './wipe.ts';
+import { sideroProgram } from './program.ts';
 
-const program = new Command('sidero')
-  .description('Bare-metal servers become Talos Linux Kubernetes clusters.')
-  .option('--config <file>', 'the config; default: sidero.config.{ts,js,json,yaml} here or above')
-  .showHelpAfterError();
-for (const add of [startCommand, inspectCommand, whyCommand, powerCommand, wipeCommand, bmcCommand, adoptCommand, manifestsCommand]) add(program);
+const program = sideroProgram();
 
 try {
   await addPluginCommands();

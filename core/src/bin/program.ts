@@ -1,0 +1,19 @@
+import { Command } from 'commander';
+import { adoptCommand } from './adopt.ts';
+import { bmcCommand } from './bmc.ts';
+import { inspectCommand } from './inspect.ts';
+import { manifestsCommand } from './manifests.ts';
+import { powerCommand } from './power.ts';
+import { startCommand } from './start.ts';
+import { whyCommand } from './why.ts';
+import { wipeCommand } from './wipe.ts';
+
+/** The program `sidero` with core's commands. */
+export function sideroProgram(): Command {
+  const program = new Command('sidero')
+    .description('Bare-metal servers become Talos Linux Kubernetes clusters.')
+    .option('--config <file>', 'the config; default: sidero.config.{ts,js,json,yaml} here or above')
+    .showHelpAfterError();
+  for (const add of [startCommand, inspectCommand, whyCommand, powerCommand, wipeCommand, bmcCommand, adoptCommand, manifestsCommand]) add(program);
+  return program;
+}

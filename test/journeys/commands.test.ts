@@ -1,0 +1,184 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import {
+  coreCustomResources,
+  createLogger,
+  createMetrics,
+  createResourceClient,
+  definePlugin,
+  SecretKind,
+  type Server,
+  ServerKind,
+} from '@sidero/core';
+import { startApiServer } from '@sidero/plugin-apiserver';
+import { aBinding, aServer, FIXTURE_UUID, type TestSidero, testSidero } from '@sidero/testing';
+import { BMC_USERS, MemoryChassis, SimulatedBmc, simulatorDriver } from '@sidero/testing/bmc';
+import * as z from 'zod';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { sideroProgram } from '../../core/src/bin/program.ts';
+
+// `sidero power`, `why`, `wipe` and `bmc` as a person runs them: they know nothing but the API.
+
+const program = fileURLToPath(new URL('../../core/bin/sidero.js', import.meta.url));
+const IN_USE = '11111111-0000-4000-8000-000000000000';
+const [{ name: user, password: pass }] = BMC_USERS as [(typeof BMC_USERS)[number]];
+const SECRET = { namespace: 'default', name: 'fixture-bmc' };
+const bmc = {
+  endpoint: '10.0.0.7',
+  userFrom: { secretKeyRef: { ...SECRET, key: 'user' } },
+  passFrom: { secretKeyRef: { ...SECRET, key: 'pass' } },
+};
+const base64 = (text: string) => Buffer.from(text).toString('base64');
+
+let sidero: TestSidero;
+let folder: string;
+let kubeconfig: string;
+let device: SimulatedBmc;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sidero-commands-'));
+  device = new SimulatedBmc({ chassis: new MemoryChassis() });
+  const simulator = definePlugin({
+    name: 'simulator',
+    options: z.strictObject({}),
+    setup: ({ powerDrivers }) => powerDrivers.add(simulatorDriver({ bmcOf: (server) => (server.spec?.bmc ? device : undefined) })),
+  });
+  const secret = { apiVersion: 'v1', kind: 'Secret', metadata: SECRET, data: { user: base64(user), pass: base64(pass) } };
+  const bound = aServer({ spec: { hardware: { system: { uuid: IN_USE } } } });
+  sidero = await testSidero({
+    objects: [secret, aServer({ spec: { bmc } }), bound, aBinding({ metadata: { name: bound.metadata.name } })],
+    plugins: [simulator()],
+  });
+  kubeconfig = join(folder, 'kubeconfig');
+  await writeFile(kubeconfig, sidero.kubeConfig.exportConfig());
+}, 60_000);
+afterAll(async () => {
+  await sidero?.close();
+  device?.[Symbol.dispose]();
+  await rm(folder, { recursive: true });
+});
+
+// As a process does it, but for the seconds that a process takes to start.
+async function command(...args: readonly string[]): Promise<{ stdout: string; stderr: string; thrown?: unknown }> {
+  const stdout = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+  const stderr = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  const text = (written: typeof stdout) => written.mock.calls.map(([line]) => String(line)).join('');
+  let thrown: unknown;
+  try {
+    await sideroProgram().parseAsync([...args, ...(args.includes('--kubeconfig') ? [] : ['--kubeconfig', kubeconfig])], { from: 'user' });
+  } catch (problem) {
+    thrown = problem;
+  }
+  const said = { stdout: text(stdout), stderr: text(stderr) };
+  stdout.mockRestore();
+  stderr.mockRestore();
+  return thrown === undefined ? said : { ...said, thrown };
+}
+
+async function server(name = FIXTURE_UUID): Promise<Server> {
+  return (await sidero.resources.get(ServerKind, { name }, { live: true }))!;
+}
+
+describe('sidero power', { timeout: 60_000 }, () => {
+  test('switches a machine, and reads its power', async () => {
+    expect(await command('power', 'on', FIXTURE_UUID)).toMatchObject({ stdout: `server ${FIXTURE_UUID}: power-on is done by simulator\n` });
+    expect(device.control.isOn()).toBe(true);
+    const { stdout, stderr } = await command('power', 'status', FIXTURE_UUID);
+    expect(stdout).toBe(`server ${FIXTURE_UUID}: on\n`);
+    expect(stderr).toMatch(new RegExp(`^waiting for power-read of ${FIXTURE_UUID}, from \\d\\d:\\d\\d:\\d\\d until \\d\\d:\\d\\d:\\d\\d\n`));
+    expect((await server()).metadata.annotations?.['metal.sidero.dev/request']).toBeUndefined();
+  });
+
+  test('keeps a state until it is left to Sidero again', async () => {
+    expect(await command('power', 'on', FIXTURE_UUID, '--keep')).not.toHaveProperty('thrown');
+    expect((await server()).metadata.annotations).toMatchObject({ 'metal.sidero.dev/power': 'on' });
+    expect(await command('power', 'auto', FIXTURE_UUID)).not.toHaveProperty('thrown');
+    // A clean machine that nobody uses is off.
+    await expect.poll(async () => (await server()).status?.power, { timeout: 30_000 }).toBe('off');
+    expect((await server()).metadata.annotations).not.toHaveProperty('metal.sidero.dev/power');
+  });
+
+  test('says why it was not done', async () => {
+    const refused = await command('power', 'on', IN_USE);
+    expect(refused).toMatchObject({ stdout: '', thrown: { code: 'SIDERO_REQUEST_FAILED' } });
+    expect(String(refused.thrown)).toContain(`Server ${IN_USE}: power-on was not done: nobody manages its power`);
+    expect(await command('power', 'on', 'nobody')).toMatchObject({ thrown: { message: 'Server nobody does not exist.' } });
+    expect(await command('power', 'on', FIXTURE_UUID, '--wait', '5s', '--kubeconfig', join(folder, 'none'))).toMatchObject({
+      thrown: { code: 'SIDERO_KUBECONFIG_MISSING' },
+    });
+  });
+});
+
+describe('sidero bmc rotate', { timeout: 60_000 }, () => {
+  test('gives the BMC a password that nobody has seen, and keeps it in the Secret', async () => {
+    const { stdout, stderr } = await command('bmc', 'rotate', FIXTURE_UUID);
+    expect(stdout).toBe(`server ${FIXTURE_UUID}: its BMC has a new password, kept in Secret default/fixture-bmc\n`);
+    const secret = await sidero.resources.get(SecretKind, SECRET, { live: true });
+    expect(Object.keys(secret!.data!)).toEqual(['user', 'pass']);
+    const changed = Buffer.from(secret!.data!['pass']!, 'base64').toString();
+    expect(changed).toHaveLength(16);
+    expect(device.account(user)?.password).toBe(changed);
+    expect(stderr).not.toContain(changed);
+    expect(await command('power', 'status', FIXTURE_UUID)).not.toHaveProperty('thrown');
+  });
+});
+
+describe('sidero why', { timeout: 60_000 }, () => {
+  test('tells where a server is, and what happened to it', async () => {
+    const { stdout } = await command('why', FIXTURE_UUID);
+    expect(stdout).toMatch(/^Server .*\n {2}state {7}\w+/);
+    expect(stdout).toMatch(/\n {2}power {7}o/);
+    const why = JSON.parse((await command('why', FIXTURE_UUID, '--json')).stdout) as { step: { name: string }; events: unknown[] };
+    expect(why.step.name).toBe((await server()).status?.step?.name);
+    expect(why.events.length).toBeGreaterThan(0);
+  });
+});
+
+describe('sidero wipe', { timeout: 60_000 }, () => {
+  test('is not begun without a yes', async () => {
+    expect(await command('wipe', FIXTURE_UUID)).toMatchObject({ thrown: { code: 'SIDERO_WIPE_UNCONFIRMED' } });
+    expect((await server()).status?.isClean).toBe(true);
+  });
+
+  test('of a machine in use is refused', async () => {
+    expect(await command('wipe', IN_USE, '--yes')).toMatchObject({ thrown: { code: 'SIDERO_REQUEST_FAILED' } });
+  });
+
+  test('makes a clean machine boot into a wipe, whose plan can be looked at', async () => {
+    expect(await command('wipe', FIXTURE_UUID, '--yes')).not.toHaveProperty('thrown');
+    expect((await server()).status?.isClean).toBe(false);
+    await expect.poll(() => device.control.isOn(), { timeout: 30_000 }).toBe(true);
+    const { stdout } = await command('wipe', '--plan', FIXTURE_UUID);
+    expect(stdout).toMatch(/^(DISK +SERIAL +SIZE +METHOD +REASON\n|every disk: )/);
+  });
+});
+
+test('a request that nobody answers is taken back', { timeout: 60_000 }, async () => {
+  // An API without a sidero, as while it is restarted.
+  const log = createLogger({ level: 'silent' });
+  const api = await startApiServer({ customResources: coreCustomResources(), log });
+  const resources = createResourceClient({ kubeConfig: () => api.kubeConfig, log, metrics: createMetrics(), component: 'test' });
+  try {
+    await resources.create(ServerKind, aServer());
+    await writeFile(join(folder, 'idle'), api.kubeConfig.exportConfig());
+    const asked = command('power', 'off', FIXTURE_UUID, '--wait', '3s', '--kubeconfig', join(folder, 'idle'));
+    const annotations = async () => (await resources.get(ServerKind, { name: FIXTURE_UUID }, { live: true }))?.metadata.annotations ?? {};
+    await expect
+      .poll(annotations, { timeout: 30_000 })
+      .toMatchObject({ 'metal.sidero.dev/request': expect.stringMatching(/^power-off \w+$/) as string });
+    expect(await asked).toMatchObject({ thrown: { code: 'SIDERO_REQUEST_UNANSWERED' } });
+    expect(await annotations()).toEqual({});
+  } finally {
+    await resources.close();
+    await api.close();
+  }
+});
+
+test('an error ends the process with 1 and says what to do next', { timeout: 120_000 }, async () => {
+  const given = ['--conditions=source', program, 'why', 'nobody', '--kubeconfig', kubeconfig];
+  const ended = await promisify(execFile)(process.execPath, given).catch((thrown: unknown) => thrown);
+  expect(ended).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(/^sidero: SIDERO_RESOURCE_MISSING: .*\n {2}Next: /) as string });
+});
