@@ -209,6 +209,16 @@ describe('a task', () => {
     await expect(session.on(signal)).rejects.toMatchObject({ code: 'SIDERO_BMC_BUSY', message: expect.stringContaining('50 ms') });
   });
 
+  test.each([
+    ['in its body', {}, { '@odata.id': MONITOR, TaskState: 'New' }],
+    ['under another name of its host', { location: `https://bmc.lab${MONITOR}` }, {}],
+  ])('whose place is told %s is found', async (_, headers, body) => {
+    const session = await open();
+    service.answer(RESET, 202, { headers: { ...headers }, body: { ...body } });
+    service.answer(`GET ${MONITOR}`, 200, { body: { TaskState: 'Exception' } });
+    await expect(session.on(signal)).rejects.toMatchObject({ code: 'SIDERO_BMC_FAULT', message: expect.stringContaining('Exception') });
+  });
+
   test('that nobody can look at is taken for done', async () => {
     const session = await open();
     service.answer(RESET, 202);
@@ -265,6 +275,29 @@ describe('Redfish that may not be there', () => {
       message: expect.stringContaining('ECONNREFUSED'),
     });
   });
+});
+
+test('whatever bytes come back, an error is one of ours', async () => {
+  let bytes = Buffer.alloc(0);
+  const garbage = createServer((socket) => socket.on('error', () => {}).on('data', () => void socket.end(bytes))).listen(0, '127.0.0.1');
+  stack.push({ [Symbol.asyncDispose]: async () => void garbage.close() });
+  await once(garbage, 'listening');
+  const { port } = garbage.address() as { port: number };
+  const head = fc.constantFrom(
+    '',
+    'HTTP/1.1 200 OK\r\n',
+    'HTTP/1.1 200 OK\r\n\r\n',
+    'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n',
+    'HTTP/1.1 503 \r\n',
+  );
+  await fc.assert(
+    fc.asyncProperty(head, fc.uint8Array({ maxLength: 200 }), async (start, rest) => {
+      bytes = Buffer.concat([Buffer.from(start), rest]);
+      const opened = aDriver({ timeoutMs: 300, auth: 'basic' }).open(aServerWith({ endpoint: `http://127.0.0.1:${port}` }), { login: LOGIN, signal });
+      await expect(opened).rejects.toMatchObject({ code: expect.stringMatching(/^SIDERO_BMC_/) });
+    }),
+    { numRuns: 100 },
+  );
 });
 
 test('whatever a service answers, an error is one of ours', async () => {

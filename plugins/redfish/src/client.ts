@@ -65,8 +65,8 @@ export class ServiceClient {
     const call = { failures: this.failures, signal };
     const path = this.service.pathOf(ask.path, this);
     const reply = await this.service.ask({ ...ask, path }, call);
-    const monitor = reply.status === 202 ? (reply.header('location') ?? read(Task, reply.text)?.['@odata.id']) : undefined;
-    if (monitor !== undefined) await this.#ended(this.service.pathOf(monitor, this), { reply, signal });
+    const monitor = reply.status === 202 ? this.service.madeBy(reply) : undefined;
+    if (monitor !== undefined) await this.#ended(monitor, { reply, signal });
     return reply;
   }
 

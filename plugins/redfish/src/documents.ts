@@ -71,7 +71,7 @@ export const AccountService = z.object({ Accounts: link });
 export const Account = z.object({ '@odata.etag': text, UserName: text });
 
 /** A Task, or the end of one. */
-export const Task = z.object({ '@odata.id': text, TaskState: text, TaskStatus: text, Messages: maybe(z.array(z.unknown()).max(256)) });
+export const Task = z.object({ TaskState: text, TaskStatus: text, Messages: maybe(z.array(z.unknown()).max(256)) });
 
 const message = maybe(z.object({ Message: text, MessageId: text }));
 

@@ -334,6 +334,14 @@ describe('a login', () => {
     await expect(openOn(service)).rejects.toMatchObject({ code: 'SIDERO_BMC_FAULT' });
   });
 
+  test('whose session is told under another name of its host ends, too', async () => {
+    service.answer(`POST ${SESSIONS}`, 201, { headers: { 'x-auth-token': 't', location: `https://bmc.lab${SESSIONS}/9` } });
+    service.sessions.set('t', `${SESSIONS}/9`);
+    await (await openOn(service))[Symbol.asyncDispose]();
+    expect(service.whats('DELETE')).toEqual([`DELETE ${SESSIONS}/9`]);
+    expect(service.sessions.size).toBe(0);
+  });
+
   test('of a service that is gone ends all the same', async () => {
     const session = await openOn(service);
     service.instead.set(`DELETE ${SESSIONS}/0`, (_, response) => void response.destroy());

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { pathWithin, placeOf } from './service-place.ts';
+import { pathInLocation, pathWithin, placeOf } from './service-place.ts';
 
 describe('an endpoint', () => {
   test.each<[string, number | undefined, string]>([
@@ -81,4 +81,9 @@ describe('a link', () => {
       ),
     );
   });
+});
+
+test('a Location is a path of the service, whatever host it names', () => {
+  const at = ['/a/1', 'https://bmc.lab/a/1', '//bmc.lab/a/1', 'javascript:1'].map((location) => pathInLocation('https://10.0.0.7', location));
+  expect(at).toEqual(['/a/1', '/a/1', '/a/1', undefined]);
 });

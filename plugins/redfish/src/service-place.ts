@@ -39,3 +39,9 @@ export function pathWithin(origin: string, link: string): string | undefined {
   const url = URL.parse(link, origin);
   return url?.origin === origin && !url.username && !url.password ? `${url.pathname}${url.search}` : undefined;
 }
+
+/** The path in a Location header. BMCs name themselves there as they like, so its host is not looked at: it is asked of the service itself. */
+export function pathInLocation(origin: string, location: string): string | undefined {
+  const url = URL.parse(location, origin);
+  return url && /^https?:$/.test(url.protocol) ? `${url.pathname}${url.search}` : undefined;
+}

@@ -4,7 +4,7 @@ import { documentOf, isAbsent, isTaken, refusal } from './answers.ts';
 import { clauseOf } from './bmc-failures.ts';
 import { Created, read, ServiceRoot } from './documents.ts';
 import { type Ask, type Call, exchange, type Line, type Reply } from './exchange.ts';
-import { pathWithin } from './service-place.ts';
+import { pathInLocation, pathWithin } from './service-place.ts';
 import { connectorFor } from './tls-connector.ts';
 import type { Trust } from './trust.ts';
 
@@ -98,6 +98,12 @@ export class RedfishService {
     return path;
   }
 
+  /** The path of what an answer says it made; undefined when it does not say. */
+  madeBy(reply: Reply): string | undefined {
+    const at = reply.header('location') ?? read(Created, reply.text)?.['@odata.id'];
+    return at === undefined ? undefined : pathInLocation(this.#line.origin, at);
+  }
+
   /** A text of the service as a clause for errors, without our login. */
   clause(text: string): string {
     return clauseOf(text, this.#secrets());
@@ -148,8 +154,7 @@ export class RedfishService {
     if (!isTaken(reply)) throw refusal(reply, call);
     const token = reply.header('x-auth-token') ?? '';
     if (!/^[\x21-\x7e]{1,4096}$/.test(token)) throw call.failures.fault(`${reply.asked}: the answer has no usable X-Auth-Token`);
-    const created = reply.header('location') ?? read(Created, reply.text)?.['@odata.id'];
-    this.#session = { token, path: created === undefined ? undefined : pathWithin(this.#line.origin, created) };
+    this.#session = { token, path: this.madeBy(reply) };
   }
 
   /** Where sessions are made; undefined when basic authentication is the way. */
