@@ -35,11 +35,13 @@ export interface BmcProcess extends AsyncDisposable {
   readonly control: ChassisControl;
   /** What it printed. */
   readonly lines: readonly string[];
+  /** From now on it answers nothing: it stands still. */
+  silence(): void;
 }
 
 /**
  * OpenIPMI's `ipmi_sim`: IPMI 1.5, and RMCP+ with suites up to 3. Of the boot flags it keeps the device only; cycle is accepted for a machine
- * that is off, and switches it on a second later.
+ * that is off, and switches it on a second later; a test of a password always succeeds.
  * @throws SIDERO_SIMULATOR_UNSUPPORTED, SIDERO_SIMULATOR_LATE
  */
 export async function startIpmiSim(options: IpmiSimOptions): Promise<BmcProcess> {
@@ -56,8 +58,20 @@ export async function startIpmiSim(options: IpmiSimOptions): Promise<BmcProcess>
   await writeConfiguration(dir, { ...options, address, port });
   const child = stack.use(await start(dir, { space: options.space, port }));
   await untilListening(child, { transport: 'udp', port });
-  const owned = stack.move();
-  return { address, port, control, lines: child.lines, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { address, port, control, ...processOf(child, stack.move()) };
+}
+
+/** A process as its user sees it; what belongs to it goes with it. */
+export function processOf(child: Child, owned: AsyncDisposableStack): Pick<BmcProcess, 'lines' | 'silence' | typeof Symbol.asyncDispose> {
+  return {
+    lines: child.lines,
+    silence() {
+      process.kill(child.pid, 'SIGSTOP');
+      // Who stands still hears no SIGTERM.
+      owned.defer(() => void process.kill(child.pid, 'SIGCONT'));
+    },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
 }
 
 // It dies of SIGPIPE when a machine at its system port goes away. It is not to outlive us.

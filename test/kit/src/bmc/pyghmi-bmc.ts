@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Chassis, ChassisControl } from './chassis.ts';
 import { openIpmiChassis, startHook } from './chassis-hook.ts';
-import type { BmcProcess } from './ipmi-sim.ts';
+import { type BmcProcess, processOf } from './ipmi-sim.ts';
 import { freePort, untilListening } from './listening.ts';
 import { PYTHON_DIR, startPython } from './python.ts';
 import { BMC_USERS, type BmcUser, passwords } from './users.ts';
@@ -36,6 +36,5 @@ export async function startPyghmiBmc(options: PyghmiBmcOptions): Promise<BmcProc
   const name = `pyghmi's BMC on UDP port ${port}`;
   const child = stack.use(await startPython([join(PYTHON_DIR, 'pyghmi_bmc.py'), config], { name, cwd: dir }));
   await untilListening(child, { transport: 'udp', port });
-  const owned = stack.move();
-  return { address, port, control, lines: child.lines, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { address, port, control, ...processOf(child, stack.move()) };
 }

@@ -5,6 +5,7 @@ import { type Child, runChild } from '../qemu/child.ts';
 import { makeCertificate } from './certificate.ts';
 import { type Chassis, ChassisControl } from './chassis.ts';
 import { openIpmiChassis, startHook } from './chassis-hook.ts';
+import { processOf } from './ipmi-sim.ts';
 import { freePort, untilListening } from './listening.ts';
 import { PYTHON_DIR, python, startPython } from './python.ts';
 import { BMC_USERS, type BmcUser, passwords } from './users.ts';
@@ -37,6 +38,8 @@ export interface RedfishProcess extends AsyncDisposable {
   readonly ca: string | undefined;
   /** What it printed: one line a request among it. */
   readonly lines: readonly string[];
+  /** From now on it answers nothing: it stands still. */
+  silence(): void;
 }
 
 /**
@@ -132,14 +135,12 @@ async function startService(options: RedfishOptions, start: (site: Site) => Prom
   const certificate = tls ? await makeCertificate(dir) : undefined;
   const child = stack.use(await start({ dir, port, certificate, stack }));
   await untilListening(child, { transport: 'tcp', port });
-  const owned = stack.move();
   return {
     url: `${tls ? 'https' : 'http'}://${ADDRESS}:${port}`,
     address: ADDRESS,
     port,
     ca: certificate?.pem,
-    lines: child.lines,
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+    ...processOf(child, stack.move()),
   };
 }
 

@@ -29,6 +29,8 @@ export interface PowerDriverCase {
   /** What a session of it can do beside `on`. */
   readonly abilities: readonly PowerAbility[];
   start(): Promise<PowerCase>;
+  /** Those of them that this device lacks: SIDERO_BMC_UNSUPPORTED. Default none. */
+  readonly lacks?: readonly PowerAbility[];
   /** Whether the device answers at all: it must be able to fall silent then. Default true. */
   readonly answers?: boolean;
   /** How long an effect may take. Default 2000. */
@@ -42,18 +44,18 @@ const WRONG_PASSWORD = 'wrong-Zk7#pass';
 
 /** What every power driver must do, whatever it speaks. */
 export function describePowerDriver(name: string, given: PowerDriverCase): void {
-  const { abilities, answers = true, effectMs = 2000, patienceMs = 30_000 } = given;
-  const can = (ability: PowerAbility) => abilities.includes(ability);
+  const { abilities, lacks = [], answers = true, effectMs = 2000, patienceMs = 30_000 } = given;
+  const can = (ability: PowerAbility) => abilities.includes(ability) && !lacks.includes(ability);
   const signal = new AbortController().signal;
   const soon = (assertion: () => void | Promise<void>) => vi.waitFor(assertion, { timeout: effectMs, interval: 20 });
   const open = ({ driver, server, login }: PowerCase, other?: BmcLogin) => driver.open(server, { login: other ?? login, signal });
   const options = { timeout: patienceMs + 10 * effectMs + 20_000 };
 
   /** Runs a test with a device, and with a session on it that is closed afterwards. */
-  const withSession = (use: (session: PowerSession, device: PowerCase) => Promise<void>) => async () => {
+  const withSession = (run: (session: PowerSession, device: PowerCase) => Promise<void>) => async () => {
     await using device = await given.start();
     await using session = await open(device);
-    await use(session, device);
+    await run(session, device);
   };
 
   describe(`power driver ${name}`, options, () => {
@@ -69,7 +71,7 @@ export function describePowerDriver(name: string, given: PowerDriverCase): void 
     test(
       `has these abilities and no other: ${['on', ...abilities].join(', ')}`,
       withSession(async (session) => {
-        expect(ABILITIES.filter((ability) => session[ability] !== undefined)).toEqual(ABILITIES.filter(can));
+        expect(ABILITIES.filter((ability) => session[ability] !== undefined)).toEqual(ABILITIES.filter((ability) => abilities.includes(ability)));
       }),
     );
 
@@ -82,6 +84,12 @@ export function describePowerDriver(name: string, given: PowerDriverCase): void 
         await soon(() => expect(machine.isOn()).toBe(true));
       }),
     );
+
+    test.each(lacks)('%s, which this device lacks, is SIDERO_BMC_UNSUPPORTED', async (ability) => {
+      await using device = await given.start();
+      await using session = await open(device);
+      expect(await errorOf(() => use(session, ability))).toMatchObject({ code: 'SIDERO_BMC_UNSUPPORTED' });
+    });
 
     if (can('off')) {
       test(
@@ -160,6 +168,12 @@ export function describePowerDriver(name: string, given: PowerDriverCase): void 
     await session.isOn?.(signal);
     await session.networkBootOnce?.('uefi', signal);
     await session.probe?.(signal);
+  }
+
+  async function use(session: PowerSession, ability: PowerAbility): Promise<void> {
+    if (ability === 'changePassword') await session.changePassword!('new-Qx3pass', signal);
+    else if (ability === 'networkBootOnce') await session.networkBootOnce!('uefi', signal);
+    else await session[ability]!(signal);
   }
 
   function cycles(): void {
