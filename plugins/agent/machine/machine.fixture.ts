@@ -43,9 +43,7 @@ export function aMachine(files: Record<string, string | Uint8Array> = {}, overri
     ipmi: async () => undefined,
     openDisk: noDisk,
     say: (line) => void machine.said.push(line),
-    reboot: async () => {
-      machine.reboots += 1;
-    },
+    reboot: async () => void machine.reboots++,
     pause: async (ms, signal) => {
       await turn();
       signal.throwIfAborted();

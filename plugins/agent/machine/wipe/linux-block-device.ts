@@ -215,7 +215,9 @@ function ioctlOn(koffi: Koffi, fd: number): Ioctl {
 }
 
 function nameOfErrno(koffi: Koffi, errno: number): string {
-  return Object.entries(koffi.os.errno).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`;
+  const name = Object.entries(koffi.os.errno).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`;
+  // One number with two names.
+  return name === 'ENOTSUP' ? 'EOPNOTSUPP' : name;
 }
 
 function rethrown(what: string): (thrown: unknown) => never {
