@@ -79,6 +79,11 @@ export class Device {
     return this.#turns.isFree && this.#kept.isEmpty && this.#locks.isEmpty(nowMs) && !this.#breaker.isOpen;
   }
 
+  /** A login that was refused may be tried at once. */
+  forgive(server: Server, login: BmcLogin): void {
+    this.#locks.forget(identityOf(server, login));
+  }
+
   /** Closes the sessions of a Server; of all Servers when none is named. */
   async close(server?: Server): Promise<void> {
     await this.#kept.close(server);

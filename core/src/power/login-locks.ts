@@ -22,6 +22,10 @@ export class LoginLocks {
     this.#locks.set(identity, { at: new Date(nowMs), until: new Date(nowMs + LOCKED_MS) });
   }
 
+  forget(identity: string): void {
+    this.#locks.delete(identity);
+  }
+
   /** Forgets what is over, too. */
   isEmpty(nowMs: number): boolean {
     for (const [identity, { until }] of this.#locks) if (until.getTime() <= nowMs) this.#locks.delete(identity);

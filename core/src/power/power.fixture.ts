@@ -49,12 +49,17 @@ export class VirtualClock implements Clock {
     this.#nowMs = endMs;
   }
 
+  // All who sleep until the same moment wake together.
   #wakeNext(beforeMs = Number.POSITIVE_INFINITY): boolean {
-    const [next] = [...this.#sleepers].toSorted((a, b) => a.atMs - b.atMs);
-    if (!next || next.atMs > beforeMs) return false;
-    this.#sleepers.delete(next);
-    this.#nowMs = Math.max(this.#nowMs, next.atMs);
-    next.wake();
+    let atMs = Number.POSITIVE_INFINITY;
+    for (const sleeper of this.#sleepers) atMs = Math.min(atMs, sleeper.atMs);
+    if (atMs === Number.POSITIVE_INFINITY || atMs > beforeMs) return false;
+    this.#nowMs = Math.max(this.#nowMs, atMs);
+    for (const sleeper of this.#sleepers) {
+      if (sleeper.atMs > atMs) continue;
+      this.#sleepers.delete(sleeper);
+      sleeper.wake();
+    }
     return true;
   }
 }

@@ -30,8 +30,7 @@ export async function rotate(rotation: Rotation): Promise<string> {
   if (!login) throw refused(rotation.server, 'it names no login', 'set spec.bmc.userFrom and spec.bmc.passFrom to a Secret');
   const { next, isLeft } = await writeNext(rotation.resources, ref);
   const changed = { ...login, pass: next };
-  // What an earlier attempt left may be the device's password by now.
-  if (!isLeft || !(await holds(rotation.ways[0]!, changed))) await changeByAny(rotation, { ref, login, changed });
+  await changeByAny(rotation, { ref, login, changed, isLeft });
   await settle(rotation.resources, ref, next);
   await Promise.all(rotation.ways.map((way) => way.close()));
   return `user ${login.user} has a new password, kept in Secret ${ref.namespace}/${ref.name}`;
@@ -41,6 +40,8 @@ interface Change {
   readonly ref: SecretKeyRef;
   readonly login: BmcLogin;
   readonly changed: BmcLogin;
+  /** An earlier attempt left the new password, and may have given it to the device. */
+  readonly isLeft: boolean;
 }
 
 async function changeByAny({ ways, resources }: Rotation, given: Change): Promise<void> {
@@ -88,7 +89,7 @@ async function writeNext(resources: ResourceClient, ref: SecretKeyRef): Promise<
   return { next, isLeft: next !== made };
 }
 
-async function change(way: Way, { login, changed }: Change): Promise<void> {
+async function change(way: Way, { login, changed, isLeft }: Change): Promise<void> {
   try {
     const isDone = await way.tell(
       'changePassword',
@@ -100,11 +101,12 @@ async function change(way: Way, { login, changed }: Change): Promise<void> {
     );
     if (!isDone) throw way.unsupported('it cannot change passwords');
   } catch (thrown) {
-    // Done and not told, as with a lost answer? A login says.
-    const isUnclear = thrown instanceof SideroError && ['SIDERO_BMC_FAULT', 'SIDERO_BMC_UNREACHABLE'].includes(thrown.code);
-    if (isUnclear && (await holds(way, changed))) return;
+    // Done before, or done now and not told, as with a lost answer? A login says.
+    const codes = ['SIDERO_BMC_FAULT', 'SIDERO_BMC_UNREACHABLE', ...(isLeft ? ['SIDERO_BMC_AUTH'] : [])];
+    if (thrown instanceof SideroError && codes.includes(thrown.code) && (await holds(way, changed))) return;
     throw thrown;
   }
+  way.forgive(changed);
   await prove(way, changed);
 }
 

@@ -65,6 +65,11 @@ export class Way {
     return devices.of(driver, server).command({ server, driver, verb, signal, run, ...given });
   }
 
+  /** Lets a login be tried that was refused before: it has become right. */
+  forgive(login: BmcLogin): void {
+    this.#options.devices.of(this.#options.driver, this.#options.server).forgive(this.#options.server, login);
+  }
+
   /** Closes the session that is kept with the device. */
   close(): Promise<void> {
     return this.#options.devices.of(this.#options.driver, this.#options.server).close(this.#options.server);
