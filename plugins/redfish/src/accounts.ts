@@ -15,7 +15,8 @@ export async function changePassword(client: ServiceClient, pass: string, signal
     const account = await client.get(member, Account, signal);
     if (account.document.UserName !== service.user) continue;
     const headers = account.etag === undefined ? {} : { 'if-match': account.etag };
-    await client.orderTaken({ method: 'PATCH', path: account.path, body: { Password: pass }, headers, secrets: [pass] }, signal);
+    service.hide(pass);
+    await client.orderTaken({ method: 'PATCH', path: account.path, body: { Password: pass }, headers }, signal);
     service.changePassword(pass);
     return;
   }

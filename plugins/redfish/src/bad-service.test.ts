@@ -60,6 +60,14 @@ describe('an answer', () => {
     expect(failed).not.toContain('battery');
   });
 
+  test('whose links repeat the login does not bring it into an error, either', async () => {
+    service.answer('GET /redfish/v1/', 200, { body: { Systems: { '@odata.id': `/${LOGIN.pass}/${'long/'.repeat(300)}` } } });
+    const failed = await openOn(service, { auth: 'basic' }).then(() => '', String);
+    expect(failed).toContain('status 404');
+    expect(failed.length).toBeLessThan(400);
+    expect(failed).not.toMatch(/battery/);
+  });
+
   test('that does not come in time is unreachable', async () => {
     const session = await open({ timeoutMs: 100 });
     service.instead.set(`GET ${SYSTEM}`, () => {});
@@ -217,6 +225,14 @@ describe('a task', () => {
     service.answer(RESET, 202, { headers: { ...headers }, body: { ...body } });
     service.answer(`GET ${MONITOR}`, 200, { body: { TaskState: 'Exception' } });
     await expect(session.on(signal)).rejects.toMatchObject({ code: 'SIDERO_BMC_FAULT', message: expect.stringContaining('Exception') });
+  });
+
+  test('is looked at in peace, also when it wants to be looked at all the time', async () => {
+    const session = await open({ taskMs: 200, lookMs: 50 });
+    begun();
+    service.answer(`GET ${MONITOR}`, 202, { headers: { 'retry-after': '0' } });
+    await expect(session.on(signal)).rejects.toMatchObject({ code: 'SIDERO_BMC_BUSY' });
+    expect(service.whats().filter((what) => what === `GET ${MONITOR}`).length).toBeLessThan(5);
   });
 
   test('that nobody can look at is taken for done', async () => {

@@ -80,7 +80,7 @@ export class ServiceClient {
     const end = Date.now() + this.#pace.taskMs;
     let reply = first;
     for (;;) {
-      const waitMs = retryAfterMs(reply, Date.now()) ?? this.#pace.lookMs;
+      const waitMs = Math.max(retryAfterMs(reply, Date.now()) ?? 0, this.#pace.lookMs);
       if (Date.now() + waitMs > end) throw this.failures.busy(`${first.asked}: its task still runs after ${this.#pace.taskMs} ms`);
       await pause(waitMs, undefined, { signal }).catch(() => signal.throwIfAborted());
       reply = await this.service.ask({ method: 'GET', path }, { failures: this.failures, signal });

@@ -12,8 +12,6 @@ export interface Ask {
   readonly path: string;
   readonly body?: Readonly<Record<string, unknown>>;
   readonly headers?: Readonly<Record<string, string>>;
-  /** What the body holds that must not come back in an error. */
-  readonly secrets?: readonly string[];
 }
 
 /** Who waits for an answer. */
@@ -94,8 +92,20 @@ async function onceMore(line: Line, ask: Ask, call: Call): Promise<Reply> {
     return await once(line, ask, call);
   } catch (thrown) {
     call.signal.throwIfAborted();
-    if (ask.method === 'GET' && isBroken(thrown)) return once(line, ask, call).catch((again: unknown) => rethrow(again, ask, call));
-    return rethrow(thrown, ask, call);
+    if (ask.method === 'GET' && isBroken(thrown))
+      return once(line, ask, call).catch((again: unknown) => rethrow(again, { asked: askedOf(ask, line.secrets()), ...call }));
+    return rethrow(thrown, { asked: askedOf(ask, line.secrets()), ...call });
+  }
+}
+
+// A path is of the service's making: it may be long, and hold what the service was sent.
+const askedOf = ({ method, path }: Ask, secrets: readonly string[]) => `${method} ${clauseOf(decoded(path), secrets)}`;
+
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
   }
 }
 
@@ -104,17 +114,17 @@ const isBroken = (thrown: unknown) => ['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE'].
 
 const codeOf = (thrown: unknown) => (thrown instanceof Error && 'code' in thrown ? String(thrown.code) : '');
 
-function rethrow(thrown: unknown, { method, path }: Ask, { failures, signal }: Call): never {
+function rethrow(thrown: unknown, { asked, failures, signal }: Call & { readonly asked: string }): never {
   signal.throwIfAborted();
   if (thrown instanceof SideroError) throw thrown;
   if (thrown instanceof UntrustedService) throw failures.fault(thrown.message);
   if (/^(ERR_SSL_|ERR_TLS_|EPROTO)/.test(codeOf(thrown))) throw failures.fault(`TLS: ${clauseOf(messageOf(thrown), [])}`, thrown);
-  throw failures.unreachable(`${method} ${path}: ${clauseOf(messageOf(thrown), [])}`, thrown);
+  throw failures.unreachable(`${asked}: ${clauseOf(messageOf(thrown), [])}`, thrown);
 }
 
 async function once({ pool, timeoutMs, secrets }: Line, ask: Ask, { failures, signal }: Call): Promise<Reply> {
   const { method, path, body, headers } = ask;
-  const asked = `${method} ${path}`;
+  const asked = askedOf(ask, secrets());
   const inTime = AbortSignal.timeout(timeoutMs);
   try {
     const answer = await pool.request({
@@ -126,7 +136,7 @@ async function once({ pool, timeoutMs, secrets }: Line, ask: Ask, { failures, si
     });
     const text = await textOf(answer);
     if (text === undefined) throw failures.fault(`${asked}: an answer of more than ${MAX_BODY_BYTES} bytes`);
-    const told = () => clauseOf(errorTextOf(text), [...secrets(), ...(ask.secrets ?? [])]);
+    const told = () => clauseOf(errorTextOf(text), secrets());
     return { asked, status: answer.statusCode, text, told, header: (name) => [answer.headers[name]].flat()[0] };
   } catch (thrown) {
     signal.throwIfAborted();

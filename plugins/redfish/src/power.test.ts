@@ -269,6 +269,23 @@ describe('a login', () => {
     expect([...service.systems.values()].map(({ PowerState }) => PowerState)).toEqual(['On', 'On']);
   });
 
+  test('that was given up leaves the next one to log in itself', async () => {
+    const stop = new AbortController();
+    const driver = aDriver();
+    const server = aServerWith({ endpoint: service.url });
+    service.instead.set(`POST ${SESSIONS}`, () => {
+      service.instead.delete(`POST ${SESSIONS}`);
+      stop.abort(new Error('enough'));
+    });
+    const [first, second] = await Promise.allSettled([
+      driver.open(server, { login: LOGIN, signal: stop.signal }),
+      driver.open(server, { login: LOGIN, signal }),
+    ]);
+    expect(first).toMatchObject({ status: 'rejected', reason: { message: 'enough' } });
+    expect(second.status).toBe('fulfilled');
+    if (second.status === 'fulfilled') stack.push(second.value);
+  });
+
   test.each<['auto' | 'basic', boolean]>([
     ['auto', false],
     ['basic', true],

@@ -38,6 +38,7 @@ export class RedfishService {
   #isBasic: boolean;
   #session: { readonly token: string; readonly path: string | undefined } | undefined;
   #loggingIn: Promise<void> | undefined;
+  readonly #hidden: string[] = [];
 
   constructor({ origin, login, trust, auth, timeoutMs, patienceMs }: ServiceOptions) {
     this.#login = login;
@@ -57,8 +58,14 @@ export class RedfishService {
     return this.#isBasic ? 'basic' : 'session';
   }
 
+  /** From now on this stands in no error, as the login never does. */
+  hide(secret: string): void {
+    this.#hidden.push(secret);
+  }
+
   /** From now on this is the password; sessions that are open stay. */
   changePassword(pass: string): void {
+    this.hide(this.#login.pass);
     this.#login = { user: this.#login.user, pass };
   }
 
@@ -124,7 +131,7 @@ export class RedfishService {
   async #askLoggedIn(ask: Ask, call: Call): Promise<Reply> {
     while (!this.#isBasic && !this.#session) {
       // One logs in, the others wait and look again: a failure is each one's own.
-      if (this.#loggingIn) await Promise.race([this.#loggingIn.catch(() => undefined), aborted(call.signal)]);
+      if (this.#loggingIn) await settledOrAborted(this.#loggingIn, call.signal);
       else await this.#logInAlone(call);
     }
     const login: Record<string, string> = this.#session ? { 'x-auth-token': this.#session.token } : this.#basic();
@@ -175,13 +182,19 @@ export class RedfishService {
   }
 
   #secrets(): readonly string[] {
-    return [this.#login.pass, this.#encoded(), this.#session?.token ?? ''];
+    return [this.#login.pass, this.#encoded(), this.#session?.token ?? '', ...this.#hidden];
   }
 }
 
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
+/** Waits for the end of what somebody else does, however it ends. @throws the signal's reason */
+async function settledOrAborted(other: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const stop = () => reject(signal.reason);
+  signal.addEventListener('abort', stop, { once: true });
+  try {
+    signal.throwIfAborted();
+    await Promise.race([other.catch(() => undefined), aborted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
 }
