@@ -5,6 +5,7 @@ import { createLogger } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { definePlugin, type Plugin } from './plugin.ts';
 import type { ResourceClient } from './resources/client.ts';
+import type { Server } from './resources/kinds.ts';
 import type { Sidero, Site } from './sidero.ts';
 
 const site: Site = {
@@ -66,6 +67,16 @@ test('a tap that calls a stage is refused: data flows one way', async () => {
   await expect(kernel.hooks.wipe.promise({ method: 'insecure', disks: [] }, { kind: 'Server', metadata: { name: 'x' } } as never)).rejects.toThrow(
     'The tap of circular in wipe calls lifecycle.wipe.',
   );
+});
+
+test('a machine that a stage was told of was seen, and drivers manage its power in config order', () => {
+  const driver = (name: string) => ({ name, needsLogin: false, claims: () => true, open: () => Promise.reject(new Error('not here')) });
+  const kernel = kernelOf(...['second-by-name', 'first-by-name'].map((name) => plugin(name, ({ powerDrivers }) => powerDrivers.add(driver(name)))));
+  const server: Server = { apiVersion: 'metal.sidero.dev/v1alpha2', kind: 'Server', metadata: { name: 'uuid-1' } };
+  const at = new Date();
+  kernel.lifecycle.stream({ type: 'seen', wire: 'ipxe', uuid: 'uuid-1', at });
+  expect(kernel.power.seen(server, at)).toEqual({ wire: 'ipxe', at });
+  expect(kernel.power.drivers(server)).toEqual(['second-by-name', 'first-by-name']);
 });
 
 test('a log line of a plugin carries its name', () => {

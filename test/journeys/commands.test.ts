@@ -182,3 +182,9 @@ test('an error ends the process with 1 and says what to do next', { timeout: 120
   const ended = await promisify(execFile)(process.execPath, given).catch((thrown: unknown) => thrown);
   expect(ended).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(/^sidero: SIDERO_RESOURCE_MISSING: .*\n {2}Next: /) as string });
 });
+
+test('when sidero stops, it logs out of every BMC', { timeout: 60_000 }, async () => {
+  expect(device.sessions.size).toBe(1);
+  await sidero.close();
+  expect(device.sessions.size).toBe(0);
+});

@@ -219,12 +219,22 @@ describe('a login that is refused', () => {
     expect(device.told).toHaveLength(2);
   });
 
-  test('is named in no text', async () => {
-    const { clock, device, power } = aRig();
+  test('is named in no text and in no log line', async () => {
+    const lines: string[] = [];
+    const log = createLogger({ level: 'trace', destination: { write: (line: string) => lines.push(line) } as never });
+    const { clock, device, power } = aRig({ log });
+    const server = aManagedServer('server-1', login('S3cr3t-pass'));
     device.misbehaves = () => new Error('login of admin with S3cr3t-pass failed');
-    const { problem } = await clock.until(power.read(aManagedServer('server-1', login('S3cr3t-pass')), signal));
+    const { problem } = await clock.until(power.read(server, signal));
+    device.misbehaves = () => undefined;
+    await clock.until(power.read(server, signal));
+    await clock.until(power.read(server, signal));
     expect(problem?.code).toBe('SIDERO_BMC_FAULT');
-    expect(JSON.stringify([problem, problem?.message, String(problem?.cause)])).not.toContain('S3cr3t-pass');
+    expect(JSON.stringify([problem, problem?.message, String(problem?.cause), lines])).not.toContain('S3cr3t-pass');
+    expect(lines.map((line) => JSON.parse(line) as object)).toMatchObject([
+      { server: 'server-1', driver: 'scripted', device: '10.0.0.7:623', action: 'open', result: 'fault', code: 'SIDERO_BMC_FAULT' },
+      { action: 'open', result: 'auth', code: 'SIDERO_BMC_AUTH' },
+    ]);
   });
 });
 

@@ -1,5 +1,5 @@
 import { failure } from '../errors.ts';
-import { createLogger } from '../log.ts';
+import { createLogger, type Logger } from '../log.ts';
 import { createMetrics, type Metrics } from '../metrics.ts';
 import type { BmcLogin, PowerDriver, PowerSession } from '../registries.ts';
 import type { ResourceClient } from '../resources/client.ts';
@@ -177,15 +177,21 @@ export function aSecret(name: string, values: Readonly<Record<string, string>>):
   return { apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace: 'default' }, data };
 }
 
+interface TestPowerOptions {
+  readonly resources?: ResourceClient;
+  readonly limits?: PowerLimits;
+  readonly log?: Logger;
+}
+
 /** Power over scripted devices, on virtual time. */
-export function testPower(devices: readonly ScriptedDevice[], given: { clock: VirtualClock; resources?: ResourceClient; limits?: PowerLimits }) {
+export function testPower(devices: readonly ScriptedDevice[], given: TestPowerOptions & { clock: VirtualClock }) {
   const metrics: Metrics = createMetrics();
   const power: RunningPower = createPower({
     drivers: () => devices.map(({ driver }) => driver),
     resources: given.resources ?? noResources,
     pxeMode: 'uefi',
     evidence: createEvidence(),
-    log: createLogger({ level: 'silent' }),
+    log: given.log ?? createLogger({ level: 'silent' }),
     metrics,
     clock: given.clock,
     ...(given.limits && { limits: given.limits }),
@@ -194,7 +200,7 @@ export function testPower(devices: readonly ScriptedDevice[], given: { clock: Vi
 }
 
 /** Power over one scripted device. */
-export function aRig(given: { driver?: Partial<PowerDriver>; resources?: ResourceClient; limits?: PowerLimits } = {}) {
+export function aRig(given: TestPowerOptions & { driver?: Partial<PowerDriver> } = {}) {
   const clock = new VirtualClock();
   const device = new ScriptedDevice(clock, given.driver);
   return { clock, device, ...testPower([device], { ...given, clock }) };
