@@ -14,7 +14,7 @@ const options = z.strictObject({
     .describe("Secret with the CA certificates that sign the BMCs' own; without it those that Node trusts"),
   allowPlainHttp: z.boolean().default(false).describe('take endpoints that begin with http://; the login then crosses the network readable'),
   timeoutMs: z.int().min(1).max(600_000).default(15_000).describe('longest wait for one answer, from connecting to its last byte'),
-  taskTimeoutMs: z.int().min(1).max(3_600_000).default(60_000).describe('longest wait for a task that an order began'),
+  taskTimeoutMs: z.int().min(1).max(600_000).default(20_000).describe('longest wait for a task that an order began'),
 });
 
 // What a service may ask us to wait by Retry-After.

@@ -377,6 +377,17 @@ describe('a password', () => {
     expect(await session.isOn(signal)).toBe(false);
   });
 
+  test('that was changed leaves the old one to nobody, though a session under it is open', async () => {
+    const driver = aDriver();
+    const server = aServerWith({ endpoint: service.url });
+    const session = await driver.open(server, { login: LOGIN, signal });
+    stack.push(session);
+    await session.changePassword?.('new', signal);
+    await expect(driver.open(server, { login: LOGIN, signal })).rejects.toMatchObject({ code: 'SIDERO_BMC_AUTH' });
+    stack.push(await driver.open(server, { login: { ...LOGIN, pass: 'new' }, signal }));
+    expect(service.whats('POST')).toHaveLength(3);
+  });
+
   test('that the service does not take is a fault that does not tell it', async () => {
     const session = await open();
     service.answer(`PATCH ${account}`, 400, { body: problem('"new secret" is too short') });

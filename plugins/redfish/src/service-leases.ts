@@ -14,7 +14,9 @@ export class ServiceLeases {
   /** The last lease that ends logs out. */
   lease(options: ServiceOptions, call: Pick<Call, 'failures'>): ServiceLease {
     const key = keyOf(options);
-    const entry = this.#inUse.get(key) ?? { service: new RedfishService(options), users: 0 };
+    const known = this.#inUse.get(key);
+    // After a change of its password a service is logged in with another one than it was asked for: that would prove nothing.
+    const entry = known?.service.isUnder(options.login) ? known : { service: new RedfishService(options), users: 0 };
     this.#inUse.set(key, entry);
     entry.users++;
     let isOver = false;
@@ -24,7 +26,7 @@ export class ServiceLeases {
         if (isOver) return;
         isOver = true;
         if (--entry.users > 0) return;
-        this.#inUse.delete(key);
+        if (this.#inUse.get(key) === entry) this.#inUse.delete(key);
         await entry.service.close(call);
       },
     };

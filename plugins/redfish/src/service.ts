@@ -27,7 +27,7 @@ const ROOT_PATH = '/redfish/v1/';
 const SESSIONS_PATH = '/redfish/v1/SessionService/Sessions';
 // No sessions, or none left: then basic authentication may do.
 const NO_SESSION = [400, 404, 405, 409, 501];
-const LOGOUT_MS = 5000;
+const LOGOUT_MS = 2000;
 
 /** One Redfish service under one login; every Server that is behind it uses the same. Connects with the first request. */
 export class RedfishService {
@@ -51,6 +51,11 @@ export class RedfishService {
 
   get user(): string {
     return this.#login.user;
+  }
+
+  /** Whether that is the login it uses now. */
+  isUnder({ user, pass }: BmcLogin): boolean {
+    return user === this.#login.user && pass === this.#login.pass;
   }
 
   /** How it is logged in, for people. */

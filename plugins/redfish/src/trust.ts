@@ -58,7 +58,7 @@ async function trustInSecret(
   { namespace, name, key }: CaSecret,
   resources: Pick<ResourceClient, 'get'>,
 ): Promise<Trust | { readonly problem: string }> {
-  const secret = await resources.get(SecretKind, { namespace, name });
+  const secret = await resources.get(SecretKind, { namespace, name }, { live: true });
   if (!secret) return { problem: `Secret ${namespace}/${name}, which holds the CA of its certificate, does not exist` };
   const pem = Buffer.from(secret.data?.[key] ?? '', 'base64').toString('utf8');
   return isCertificate(pem)
