@@ -148,11 +148,11 @@ describe.skipIf(ipmiSimSupport().length > 0 || !HAS_CLIENTS)('OpenIPMI’s BMC',
     await using ours = await connectionTo(bmc);
     const users = new Users(ours, { server: 'server', device: 'bmc' });
     await users.setName({ userId: 5, name: 'sidero' }, signal);
-    await users.setPassword({ userId: 5, password: 'twenty-bytes-long-20' }, signal);
+    await users.setPassword({ userId: 5, password: 'sixteen-bytes-16' }, signal);
     await users.setAccess({ channel: 1, userId: 5, isMessagingOn: true, privilege: PRIVILEGE.administrator }, signal);
     await users.enable(5, signal);
-    expect(await users.hasPassword({ userId: 5, password: 'twenty-bytes-long-20' }, signal)).toBe(true);
-    expect(await ipmitool(bmc, ['power', 'status'], { user: 'sidero', password: 'twenty-bytes-long-20' })).toBe('Chassis Power is off');
+    expect(await users.hasPassword({ userId: 5, password: 'sixteen-bytes-16' }, signal)).toBe(true);
+    expect(await ipmitool(bmc, ['power', 'status'], { user: 'sidero', password: 'sixteen-bytes-16' })).toBe('Chassis Power is off');
     await expect(ipmitool(bmc, ['power', 'status'], { user: 'sidero', password: 'another' })).rejects.toThrow();
   });
 

@@ -5,7 +5,7 @@ export { type IpmiBmc, type IpmiBmcOptions, startIpmiBmc } from './ipmi/ipmi-bmc
 export { type BmcProcess, type IpmiSimOptions, startIpmiSim } from './ipmi-sim.ts';
 export { type PowerApi, type PowerApiOptions, startPowerApi } from './power-api.ts';
 export { type PyghmiBmcOptions, startPyghmiBmc } from './pyghmi-bmc.ts';
-export { pythonInstallation, pythonSupport } from './python.ts';
+export { python, pythonInstallation, pythonSupport } from './python.ts';
 export {
   type ActingRedfish,
   type ActingSystem,

@@ -41,7 +41,7 @@ export interface BmcProcess extends AsyncDisposable {
 
 /**
  * OpenIPMI's `ipmi_sim`: IPMI 1.5, and RMCP+ with suites up to 3. Of the boot flags it keeps the device only; cycle is accepted for a machine
- * that is off, and switches it on a second later; a test of a password always succeeds.
+ * that is off, and switches it on a second later; a test of a password always succeeds; it forgets what is beyond 16 bytes of a new one.
  * @throws SIDERO_SIMULATOR_UNSUPPORTED, SIDERO_SIMULATOR_LATE
  */
 export async function startIpmiSim(options: IpmiSimOptions): Promise<BmcProcess> {

@@ -15,7 +15,7 @@ export interface PowerCase extends AsyncDisposable {
   readonly login?: BmcLogin;
   /** The machine behind the device, as it really is. */
   readonly machine: {
-    isOn(): boolean;
+    isOn(): boolean | Promise<boolean>;
     /** Whether each of its boots, oldest first, was told to be from the network. Absent: nobody can tell. */
     networkBoots?(): readonly boolean[];
   };
@@ -79,9 +79,9 @@ export function describePowerDriver(name: string, given: PowerDriverCase): void 
       'on switches on, and once more is no error',
       withSession(async (session, { machine }) => {
         await session.on(signal);
-        await soon(() => expect(machine.isOn()).toBe(true));
+        await soon(async () => expect(await machine.isOn()).toBe(true));
         await session.on(signal);
-        await soon(() => expect(machine.isOn()).toBe(true));
+        await soon(async () => expect(await machine.isOn()).toBe(true));
       }),
     );
 
@@ -96,11 +96,11 @@ export function describePowerDriver(name: string, given: PowerDriverCase): void 
         'off switches off, and once more is no error',
         withSession(async (session, { machine }) => {
           await session.on(signal);
-          await soon(() => expect(machine.isOn()).toBe(true));
+          await soon(async () => expect(await machine.isOn()).toBe(true));
           await session.off!(signal);
-          await soon(() => expect(machine.isOn()).toBe(false));
+          await soon(async () => expect(await machine.isOn()).toBe(false));
           await session.off!(signal);
-          expect(machine.isOn()).toBe(false);
+          expect(await machine.isOn()).toBe(false);
         }),
       );
     }
@@ -111,7 +111,7 @@ export function describePowerDriver(name: string, given: PowerDriverCase): void 
         withSession(async (session, { machine }) => {
           expect([await session.isOn!(signal), await session.isOn!(signal)]).toEqual([false, false]);
           await session.on(signal);
-          await soon(async () => expect([await session.isOn!(signal), machine.isOn()]).toEqual([true, true]));
+          await soon(async () => expect([await session.isOn!(signal), await machine.isOn()]).toEqual([true, true]));
         }),
       );
     }
@@ -123,9 +123,9 @@ export function describePowerDriver(name: string, given: PowerDriverCase): void 
         'soft asks the machine to go off',
         withSession(async (session, { machine }) => {
           await session.on(signal);
-          await soon(() => expect(machine.isOn()).toBe(true));
+          await soon(async () => expect(await machine.isOn()).toBe(true));
           await session.soft!(signal);
-          await soon(() => expect(machine.isOn()).toBe(false));
+          await soon(async () => expect(await machine.isOn()).toBe(false));
         }),
       );
     }
@@ -157,7 +157,7 @@ export function describePowerDriver(name: string, given: PowerDriverCase): void 
     test('several sessions, one after the other, work alike', async () => {
       await using device = await given.start();
       for (let round = 0; round < 5; round++) await useAll(await open(device));
-      expect(device.machine.isOn()).toBe(true);
+      expect(await device.machine.isOn()).toBe(true);
     });
   });
 
@@ -181,10 +181,10 @@ export function describePowerDriver(name: string, given: PowerDriverCase): void 
       'cycle boots a machine that is on anew',
       withSession(async (session, { machine }) => {
         await session.on(signal);
-        await soon(() => expect(machine.isOn()).toBe(true));
+        await soon(async () => expect(await machine.isOn()).toBe(true));
         const boots = machine.networkBoots?.().length ?? 0;
         await session.cycle!(signal);
-        await soon(() => expect(machine.isOn()).toBe(true));
+        await soon(async () => expect(await machine.isOn()).toBe(true));
         if (machine.networkBoots) await soon(() => expect(machine.networkBoots!()).toHaveLength(boots + 1));
       }),
     );
@@ -196,9 +196,9 @@ export function describePowerDriver(name: string, given: PowerDriverCase): void 
           await session.cycle!(signal);
         } catch (thrown) {
           expect(thrown).toMatchObject({ code: 'SIDERO_BMC_UNSUPPORTED' });
-          return expect(machine.isOn()).toBe(false);
+          return expect(await machine.isOn()).toBe(false);
         }
-        await soon(() => expect(machine.isOn()).toBe(true));
+        await soon(async () => expect(await machine.isOn()).toBe(true));
       }),
     );
   }
@@ -211,12 +211,12 @@ export function describePowerDriver(name: string, given: PowerDriverCase): void 
       await session.networkBootOnce!(mode, signal);
       await session.networkBootOnce!(mode, signal);
       await session.on(signal);
-      await soon(() => expect(machine.isOn()).toBe(true));
+      await soon(async () => expect(await machine.isOn()).toBe(true));
       if (!machine.networkBoots) return;
       expect(machine.networkBoots()).toEqual([true]);
       if (!session.off) return;
       await session.off(signal);
-      await soon(() => expect(machine.isOn()).toBe(false));
+      await soon(async () => expect(await machine.isOn()).toBe(false));
       await session.on(signal);
       await soon(() => expect(machine.networkBoots!()).toEqual([true, false]));
     });
@@ -235,7 +235,7 @@ export function describePowerDriver(name: string, given: PowerDriverCase): void 
       expect(error).toMatchObject({ code: 'SIDERO_BMC_AUTH' });
       expect(everything(error)).not.toContain(WRONG_PASSWORD);
       expect(everything(error)).not.toContain(login.pass);
-      expect(device.machine.isOn()).toBe(false);
+      expect(await device.machine.isOn()).toBe(false);
     });
 
     if (!can('changePassword')) return;
@@ -310,7 +310,7 @@ export function describePowerDriver(name: string, given: PowerDriverCase): void 
       await using session = await open(device);
       expect(await errorOf(() => session.on(aborted))).toBe(reason);
       expect(await errorOf(() => driver.open(server, { login, signal: aborted }).then(switchOn(aborted)))).toBe(reason);
-      expect(machine.isOn()).toBe(false);
+      expect(await machine.isOn()).toBe(false);
     });
   }
 }
