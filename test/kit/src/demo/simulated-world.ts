@@ -10,8 +10,8 @@ import { ipmi } from '@sidero/plugin-ipmi';
 import { managementApi } from '@sidero/plugin-management-api';
 import { redfish } from '@sidero/plugin-redfish';
 import { wakeOnLan } from '@sidero/plugin-wake-on-lan';
+import { SimulatedBmc } from '../bmc/simulated-bmc.ts';
 import { fleet } from '../machine/fleet.ts';
-import type { SimulatedMachine } from '../machine/machine.ts';
 import { simulatedPower } from '../machine/simulated-power.ts';
 import { startPlane } from '../plane.ts';
 import { writeStandIns } from '../stand-ins.ts';
@@ -34,7 +34,7 @@ export async function simulatedWorld(options: DemoOptions): Promise<DemoWorld> {
   const log = createWriteStream(logFile);
   await writeStandIns(dataDir, AGENT_SIZES);
   const base = options.portBase;
-  const byUuid = new Map<string, SimulatedMachine>();
+  const bmcs = new Map<string, SimulatedBmc>();
   const { sidero, plane } = await startPlane({
     dataDir,
     log: createLogger({ destination: log }),
@@ -43,7 +43,7 @@ export async function simulatedWorld(options: DemoOptions): Promise<DemoWorld> {
       apiserver({ port: base === undefined ? 0 : base + 2 }),
       agent({ autoAccept: true }),
       bootIpxe({ tftpPort: tftp, tftpAddress: '127.0.0.1' }),
-      simulatedPower((uuid) => byUuid.get(uuid)),
+      simulatedPower((uuid) => bmcs.get(uuid)),
       redfish(),
       ipmi(),
       managementApi(),
@@ -52,7 +52,7 @@ export async function simulatedWorld(options: DemoOptions): Promise<DemoWorld> {
     ],
   });
   const machines = fleet(options.servers, { plane, seed: 'demo', bytesPerSecond: BYTES_PER_SECOND });
-  for (const machine of machines) byUuid.set(machine.uuid, machine);
+  for (const machine of machines) bmcs.set(machine.uuid, new SimulatedBmc({ chassis: machine }));
   return {
     title: `Sidero Metal: ${machines.length} simulated machines network-boot from 127.0.0.1:${plane.http} (HTTP, gRPC) and :${plane.tftp} (TFTP)`,
     machines,
