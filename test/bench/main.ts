@@ -8,6 +8,7 @@ import { type Measurement, table, withTable } from './measure.ts';
 import { measureProcess } from './process.ts';
 import { measureRegistrations } from './registrations.ts';
 import { measureTftp } from './tftp.ts';
+import { measureWipe } from './wipe.ts';
 
 const HELP = `Usage: npm run bench -- [options]
 
@@ -21,7 +22,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({ options: { json: { type: 'boolean' }, readme: { type: 'boolean' }, help: { type: 'boolean' } } });
   if (values.help) return void process.stdout.write(HELP);
   const measurements: Measurement[] = [];
-  for (const measure of [measureIpxe, measureRegistrations, measureTftp, measureProcess]) {
+  for (const measure of [measureIpxe, measureRegistrations, measureTftp, measureWipe, measureProcess]) {
     process.stderr.write(`${measure.name} ...\n`);
     measurements.push(...(await measure()));
   }
