@@ -52,6 +52,18 @@ describe('one device', () => {
     expect((await clock.until(power.read(aManagedServer(), signal))).state).toBe('off');
   });
 
+  test('lets go of a caller in the queue at once, whatever the one before him does', async () => {
+    const { clock, device, power } = aRig();
+    device.misbehaves = () => 'hang';
+    const first = power.read(aManagedServer(), signal);
+    const stop = new AbortController();
+    const second = power.read(aManagedServer(), stop.signal).catch((thrown: unknown) => thrown);
+    await soon();
+    stop.abort(new Error('enough'));
+    expect(await second).toEqual(new Error('enough'));
+    expect((await clock.until(first)).problem?.code).toBe('SIDERO_BMC_UNREACHABLE');
+  });
+
   test('gets a session that opens too late closed', async () => {
     const { clock, device, power } = aRig();
     const { open } = device.driver;
@@ -125,6 +137,13 @@ describe('a device that does not answer', () => {
     }
     const waits = tries.slice(3).map((at, index) => at - tries[index + 2]!);
     expect(waits.map((seconds) => Math.round(seconds / 10) * 10)).toEqual([10, 20, 40, 80, 160, 300, 300, 300]);
+  });
+
+  test('is spared also by those who waited in its queue meanwhile', async () => {
+    const { clock, device, power } = aRig();
+    device.misbehaves = () => 'silent';
+    await clock.until(Promise.all(Array.from({ length: 10 }, () => power.read(aManagedServer(), signal))));
+    expect(device.told).toHaveLength(3);
   });
 
   test('says until when', async () => {
@@ -203,6 +222,13 @@ describe('a login that is refused', () => {
     await clock.pass(2000);
     await clock.until(power.read(server, signal));
     expect(device.told).toHaveLength(2);
+  });
+
+  test('is not tried by those who waited in the queue meanwhile', async () => {
+    const { clock, device, power } = aRig();
+    const server = aManagedServer('server-1', login('wrong'));
+    await clock.until(Promise.all(Array.from({ length: 10 }, () => power.read(server, signal))));
+    expect(device.told).toHaveLength(1);
   });
 
   test('is tried at once when it was corrected', async () => {

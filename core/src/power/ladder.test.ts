@@ -212,4 +212,14 @@ describe('who manages a server', () => {
     expect(aRig().power.drivers(half)).toEqual([]);
     expect(aRig({ driver: { needsLogin: false } }).power.drivers(half)).toEqual(['scripted']);
   });
+
+  test('a login that is not there fails the drivers that need one, and only those', async () => {
+    const bmc = { endpoint: '10.0.0.7', user: 'admin', passFrom: { secretKeyRef: { namespace: 'default', name: 'gone', key: 'pass' } } };
+    const server = aManagedServer('server-1', bmc);
+    const needing = aRig();
+    expect(await needing.clock.until(needing.power.read(server, signal))).toMatchObject({ problem: { code: 'SIDERO_BMC_LOGIN_MISSING' } });
+    expect(needing.device.told).toEqual([]);
+    const content = aRig({ driver: { needsLogin: false } });
+    expect(await content.clock.until(content.power.read(server, signal))).toMatchObject({ state: 'off' });
+  });
 });
