@@ -66,7 +66,6 @@ const BY_RAKP_STATUS = new Map<number, Kind>([
   [RAKP_STATUS.invalidNameLength, 'SIDERO_BMC_AUTH'],
   [RAKP_STATUS.unauthorizedName, 'SIDERO_BMC_AUTH'],
   [RAKP_STATUS.unauthorizedGuid, 'SIDERO_BMC_AUTH'],
-  [RAKP_STATUS.invalidCode, 'SIDERO_BMC_AUTH'],
   [RAKP_STATUS.illegalParameter, 'SIDERO_BMC_UNSUPPORTED'],
 ]);
 
@@ -90,9 +89,4 @@ export function isAboutSuite(status: number): boolean {
     // What some BMCs say of algorithms they have never heard of.
     illegalParameter,
   ].some((each) => each === status);
-}
-
-/** Refusals of a BMC that has lost the thread: beginning anew may help. */
-export function isLostThread(status: number): boolean {
-  return status === RAKP_STATUS.invalidSessionId || status === RAKP_STATUS.inactiveSession;
 }

@@ -41,10 +41,21 @@ interface Opening {
 export async function openLan(exchange: Exchange, terms: SessionTerms, signal: AbortSignal): Promise<Session> {
   const offered = await authCapabilities(exchange, { terms, isExtended: false, signal });
   const opening = { exchange, terms, authType: bestAuthType(terms, offered), signal };
-  // A login that was repeated because its answer got lost finds its challenge used up.
-  const activation = (await activate(opening, await challengeOf(opening))) ?? (await activate(opening, await challengeOf(opening)));
-  if (!activation) throw completionFailure(terms.subject, 'login', ACTIVATION_REFUSED.invalidSession);
-  return sessionOf(opening, activation);
+  let refused = 0;
+  for (const waitMs of terms.waitsMs) {
+    // A challenge is used up when the answer to its login gets lost: each attempt has one of its own.
+    const response = await activate(opening, await challengeOf(opening), waitMs);
+    if (response?.completionCode === COMPLETION.ok) {
+      return sessionOf(
+        opening,
+        understood(terms.subject, 'login', () => decodeActivation(response.data)),
+      );
+    }
+    // One refusal may be that of a repetition made by the network.
+    if (response && ++refused > 1) throw activationFailure(terms, response.completionCode);
+  }
+  // A BMC says nothing to a message with a wrong code.
+  throw bmcFailure(terms.subject, 'SIDERO_BMC_AUTH', 'it knows the user, and is silent to the login: the password is wrong');
 }
 
 function bestAuthType({ subject }: SessionTerms, offered: AuthCapabilities | undefined): AuthType {
@@ -67,16 +78,17 @@ async function challengeOf({ exchange, terms, authType, signal }: Opening): Prom
   throw completionFailure(subject, 'challenge', completionCode);
 }
 
-/** Undefined when the challenge is not, or no longer, known. */
-async function activate(
+/** Undefined when no answer came. */
+function activate(
   { exchange, terms, authType, signal }: Opening,
   { temporarySessionId, challenge }: Challenge,
-): Promise<Activation | undefined> {
-  const { subject, password, waitsMs } = terms;
+  waitMs: number,
+): Promise<IpmiResponse | undefined> {
+  const { password } = terms;
   const sequence = Math.floor(Math.random() * 64);
   const data = encodeActivationRequest({ authType, privilege: PRIVILEGE[terms.privilege], challenge, consoleSequence: 1 });
   const payload = encodeRequest({ ...COMMAND.activateSession, data, sequence });
-  const response = await exchange.ask<IpmiResponse>({
+  return exchange.ask<IpmiResponse>({
     packet: () => encodePlain({ authType, sequence: 0, sessionId: temporarySessionId, payload }, password),
     read: (packet) => {
       if (packet.version !== '1.5') return 'other-session';
@@ -85,14 +97,9 @@ async function activate(
       if (!isCommand(answer, COMMAND.activateSession) || answer.sequence !== sequence) return 'unexpected';
       return packet.authType === authType || answer.completionCode !== 0 ? { answer } : 'unproven';
     },
-    waitsMs,
+    waitsMs: [waitMs],
     signal,
   });
-  // A BMC says nothing to a message with a wrong code.
-  if (!response) throw bmcFailure(subject, 'SIDERO_BMC_AUTH', 'it knows the user, and is silent to the login: the password is wrong');
-  if (response.completionCode === ACTIVATION_REFUSED.invalidSession) return undefined;
-  if (response.completionCode !== 0) throw activationFailure(terms, response.completionCode);
-  return understood(subject, 'login', () => decodeActivation(response.data));
 }
 
 function activationFailure({ subject }: SessionTerms, code: number): Error {

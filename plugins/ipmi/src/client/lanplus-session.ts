@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { SideroError } from '@sidero/core';
 import { isSameCode } from '../wire/bytes.ts';
 import { CIPHER_SUITES, type CipherSuite } from '../wire/cipher-suite.ts';
-import { RAKP_STATUS, rakpStatusText } from '../wire/completion-codes.ts';
+import { hex, RAKP_STATUS, rakpStatusText } from '../wire/completion-codes.ts';
 import {
   decodeOpenAnswer,
   decodeRakp2,
@@ -21,7 +21,7 @@ import {
 import { deriveKeys, type Handshake, rakp2Code, rakp3Code, rakp4Code } from '../wire/session-keys.ts';
 import { encodeSealed, openSealed, PAYLOAD } from '../wire/session-packet.ts';
 import { authCapabilities } from './auth-capabilities.ts';
-import { bmcFailure, isAboutSuite, isLostThread, rakpFailure } from './bmc-failure.ts';
+import { bmcFailure, isAboutSuite, rakpFailure } from './bmc-failure.ts';
 import type { Exchange } from './exchange.ts';
 import { sequenceWindow } from './sequence-window.ts';
 import type { Session, SessionTerms } from './session.ts';
@@ -44,24 +44,32 @@ export async function openLanplus(exchange: Exchange, terms: SessionTerms, signa
     throw bmcFailure(terms.subject, 'SIDERO_BMC_UNSUPPORTED', `it speaks IPMI 1.5 only; ${LAN_HINT}`);
   }
   const refused: string[] = [];
-  let isSilent = true;
   for (const id of terms.suites) {
-    const outcome = await tryTwice(() => new Opening(exchange, { ...terms, suite: CIPHER_SUITES[id], refused }, signal).run());
+    const outcome = await tryAgain(() => new Opening(exchange, { ...terms, suite: CIPHER_SUITES[id], refused }, signal).run());
     if ('session' in outcome) return outcome.session;
     if ('again' in outcome) throw outcome.again;
-    isSilent &&= outcome.noSuite === NO_ANSWER;
     refused.push(`suite ${id}: ${outcome.noSuite}`);
   }
-  if (isSilent && !capabilities)
-    throw bmcFailure(terms.subject, 'SIDERO_BMC_UNSUPPORTED', `it is silent to RMCP+, as BMCs of IPMI 1.5 are; ${LAN_HINT}`);
-  if (isSilent) throw bmcFailure(terms.subject, 'SIDERO_BMC_UNREACHABLE', 'it tells what logins it takes, and is silent when one begins');
-  throw bmcFailure(terms.subject, 'SIDERO_BMC_UNSUPPORTED', `no cipher suite of ours suits it: ${refused.join('; ')}`);
+  throw noSuiteFailure(terms, refused, capabilities !== undefined);
 }
 
-// One changed or forged packet is not to look like a wrong password.
-async function tryTwice(run: () => Promise<Outcome>): Promise<Outcome> {
-  const outcome = await run();
-  return 'again' in outcome ? run() : outcome;
+function noSuiteFailure({ subject }: SessionTerms, refused: readonly string[], isIpmi2: boolean): SideroError {
+  const story = refused.join('; ');
+  // Silence may be the network's: only what was refused in words is certain.
+  if (!refused.some((each) => each.endsWith(NO_ANSWER)))
+    return bmcFailure(subject, 'SIDERO_BMC_UNSUPPORTED', `no cipher suite of ours suits it: ${story}`);
+  if (isIpmi2) return bmcFailure(subject, 'SIDERO_BMC_UNREACHABLE', `it tells what logins it takes, and not all begin: ${story}`);
+  return bmcFailure(subject, 'SIDERO_BMC_UNSUPPORTED', `it is silent to RMCP+, as BMCs of IPMI 1.5 are; ${LAN_HINT}`);
+}
+
+// Nothing is signed yet: one packet that was changed, or crossed with its repetition, is not to look like a wrong user or password. A login
+// that is refused twice is; more often, and BMCs lock users out.
+async function tryAgain(run: () => Promise<Outcome>): Promise<Outcome> {
+  const first = await run();
+  if (!('again' in first)) return first;
+  const second = await run();
+  const isRefusedTwice = 'again' in second && [first, second].every(({ again }) => again.code === 'SIDERO_BMC_AUTH');
+  return !('again' in second) || isRefusedTwice ? second : run();
 }
 
 interface OpeningTerms extends SessionTerms {
@@ -100,7 +108,7 @@ class Opening {
     if (!isSameCode(second.authCode, rakp2Code(handshake))) return this.#wrongPassword(bmcSessionId);
     const fourth = await this.#rakp3(handshake);
     if (!fourth) return { again: this.#silent('RAKP 3') };
-    if (!isGranted(fourth)) return this.#refusal(fourth, [RAKP_STATUS.invalidCode]);
+    if (!isGranted(fourth)) return this.#refusal(fourth, 'SIDERO_BMC_FAULT');
     if (!isSameCode(fourth.integrityCode, rakp4Code(handshake))) {
       return { again: bmcFailure(subject, 'SIDERO_BMC_FAULT', 'its last code of the login is wrong; a key of its own (K_G) is not supported') };
     }
@@ -144,12 +152,12 @@ class Opening {
     return { again: bmcFailure(this.#terms.subject, 'SIDERO_BMC_AUTH', 'the password is not that of the user on the BMC') };
   }
 
-  /** @param lostThread statuses that here may come from repetitions that crossed: the BMC has shown that it knows the password */
-  #refusal({ status }: Refusal, lostThread: readonly number[] = []): Outcome {
+  /** @param ifPassword what a wrong code means: no wrong password once the BMC has shown that it knows the same */
+  #refusal({ status }: Refusal, ifPassword: 'SIDERO_BMC_AUTH' | 'SIDERO_BMC_FAULT' = 'SIDERO_BMC_AUTH'): Outcome {
+    const { subject } = this.#terms;
     if (isAboutSuite(status)) return { noSuite: rakpStatusText(status) };
-    const failed = rakpFailure(this.#terms.subject, status);
-    if (isLostThread(status) || lostThread.includes(status)) return { again: failed };
-    throw failed;
+    if (status !== RAKP_STATUS.invalidCode) return { again: rakpFailure(subject, status) };
+    return { again: bmcFailure(subject, ifPassword, `it refuses our proof of the password (${hex(status)})`) };
   }
 
   #silent(step: string): SideroError {

@@ -93,7 +93,7 @@ const RAKP_TEXTS: Readonly<Record<number, string>> = {
   0x0c: "the user name's length is invalid",
   0x0d: 'it does not know the user',
   0x0e: 'it does not know the GUID',
-  0x0f: 'the password is wrong',
+  0x0f: 'a code is wrong',
   0x10: 'it does not speak the encryption algorithm',
   0x11: 'it has no cipher suite of the algorithms that were proposed',
   0x12: 'a parameter is illegal',
