@@ -126,14 +126,16 @@ async function once({ pool, timeoutMs, secrets }: Line, ask: Ask, { failures, si
   const { method, path, body, headers } = ask;
   const asked = askedOf(ask, secrets());
   const inTime = AbortSignal.timeout(timeoutMs);
+  const either = AbortSignal.any([signal, inTime]);
   try {
-    const answer = await pool.request({
+    const request = pool.request({
       method,
       path,
       headers: { accept: 'application/json', 'odata-version': '4.0', ...(body && { 'content-type': 'application/json' }), ...headers },
       ...(body && { body: JSON.stringify(body) }),
-      signal: AbortSignal.any([signal, inTime]),
+      signal: either,
     });
+    const answer = await unlessAborted(request, either);
     const text = await textOf(answer);
     if (text === undefined) throw failures.fault(`${asked}: an answer of more than ${MAX_BODY_BYTES} bytes`);
     const told = () => clauseOf(errorTextOf(text), secrets());
@@ -142,6 +144,15 @@ async function once({ pool, timeoutMs, secrets }: Line, ask: Ask, { failures, si
     signal.throwIfAborted();
     throw inTime.aborted ? failures.unreachable(`${asked}: no whole answer in ${timeoutMs} ms`, thrown) : thrown;
   }
+}
+
+/** undici heeds a signal only when it is connected: a service that takes a connection and says nothing in the handshake would hold us. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const stop = () => reject(signal.reason as Error);
+  signal.addEventListener('abort', stop, { once: true });
+  if (signal.aborted) stop();
+  return await Promise.race([work, promise]).finally(() => signal.removeEventListener('abort', stop));
 }
 
 /** The body as text; undefined when it is too long. */
