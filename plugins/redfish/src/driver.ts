@@ -60,11 +60,12 @@ export class RedfishDriver implements PowerDriver {
     const trust = await this.#trustOf(server, { place, call });
     const lease = this.#leases.lease({ ...this.#options, origin: place.origin, login, trust }, call);
     try {
-      await this.#checkPresence(lease.service, { server, place, call });
+      const root = await this.#rootOf(lease.service, { server, place, call });
       const client = new ServiceClient(lease.service, call.failures, this.#options);
       const system = await chooseSystem(client, server, signal);
       const { networkBoot, lookMs, log } = this.#options;
-      return powerSessionOver({ server, client, system, lease, trust: trust.told, networkBoot, lookMs, log });
+      const hasAccounts = root.AccountService !== undefined;
+      return powerSessionOver({ server, client, system, lease, trust: trust.told, hasAccounts, networkBoot, lookMs, log });
     } catch (thrown) {
       await lease[Symbol.asyncDispose]();
       throw thrown;
@@ -90,13 +91,11 @@ export class RedfishDriver implements PowerDriver {
   }
 
   /** Reads the entry of the service. Where Redfish was only a guess, whatever keeps us from it means that there is none for a while. */
-  async #checkPresence(
-    service: RedfishService,
-    { server, place, call }: { readonly server: Server; readonly place: ServicePlace; readonly call: Call },
-  ) {
+  async #rootOf(service: RedfishService, { server, place, call }: { readonly server: Server; readonly place: ServicePlace; readonly call: Call }) {
     try {
-      await service.root(call);
+      const root = await service.root(call);
       this.#absentUntil.delete(place.device);
+      return root;
     } catch (thrown) {
       call.signal.throwIfAborted();
       if (isAskedFor(server) || hasCode(thrown, 'SIDERO_BMC_BUSY') || hasCode(thrown, 'SIDERO_BMC_AUTH')) throw thrown;

@@ -16,6 +16,8 @@ export interface OpenSystem {
   readonly lease: ServiceLease;
   /** How the service proves who it is, for people. */
   readonly trust: string;
+  /** Whether the service lets accounts be changed. */
+  readonly hasAccounts: boolean;
   readonly networkBoot: NetworkBoot;
   readonly lookMs: number;
   readonly log: Pick<Logger, 'info'>;
@@ -44,7 +46,7 @@ export function powerSessionOver({ server, client, system, lease, log, ...site }
       }
     },
     probe: (signal) => probe(client, { system, trust: site.trust }, signal),
-    changePassword: (pass, signal) => changePassword(client, pass, signal),
+    ...(site.hasAccounts && { changePassword: (pass, signal) => changePassword(client, pass, signal) }),
     [Symbol.asyncDispose]: () => lease[Symbol.asyncDispose](),
   };
 }

@@ -396,6 +396,11 @@ describe('a password', () => {
     expect(failed).not.toMatch(/new secret/);
   });
 
+  test('cannot be changed where the service has no accounts, and the session does not offer it', async () => {
+    service.answer('GET /redfish/v1/', 200, { body: { Systems: { '@odata.id': '/redfish/v1/Systems' } } });
+    expect((await open()).changePassword).toBeUndefined();
+  });
+
   test.each([
     ['/redfish/v1/AccountService', {}],
     ['/redfish/v1/AccountService/Accounts', { Members: [] }],
