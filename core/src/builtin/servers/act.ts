@@ -17,6 +17,7 @@ import {
 import { isDeepStrictEqual } from 'node:util';
 import { paint } from './picture.ts';
 import { type Facts, type Intent, later, type Remark, type Told } from './step.ts';
+import { Overtaken, type UnderWay } from './under-way.ts';
 
 /** What an action is done with. */
 export interface Acting {
@@ -26,6 +27,7 @@ export interface Acting {
   readonly log: Logger;
   readonly now: () => Date;
   readonly signal: AbortSignal;
+  readonly underWay: UnderWay;
 }
 
 interface Given {
@@ -40,25 +42,28 @@ const AT_ONCE = { requeueAfterMs: 0 };
  * ServerBinding came or went; then it is done, and how it came out is stored. A crash in between leaves the record as begun.
  */
 export async function act(tools: Acting, facts: Facts, given: Given): Promise<typeof AT_ONCE> {
-  const { signal, power } = tools;
-  const begun = recordOf(facts, given.intent, tools.now());
+  const { intent } = given;
+  const begun = recordOf(facts, intent, tools.now());
   const server = await store(tools, facts, { ...given, begun });
   if (!server) return AT_ONCE;
-  const veto = await changedSince(tools, facts);
-  if (veto) {
-    await conclude(tools, { server, facts, record: { ...begun, state: 'failed', problem: veto } });
-    return AT_ONCE;
-  }
+  using running = tools.underWay.begin(server, intent.purpose);
   try {
-    const proof = await power.act(server, given.intent.order, signal);
-    await succeeded(tools, { server, facts, begun, intent: given.intent, proof });
+    await refuseOvertaken(tools, facts);
+    const proof = await tools.power.act(server, intent.order, AbortSignal.any([tools.signal, running.signal]));
+    await succeeded(tools, { server, facts, begun, intent, proof });
   } catch (thrown) {
     // Whoever leads next finds it begun, and looks.
-    signal.throwIfAborted();
-    if (!(thrown instanceof SideroError)) throw thrown;
-    await failed(tools, { server, facts, begun, intent: given.intent, problem: thrown });
+    tools.signal.throwIfAborted();
+    if (thrown instanceof Overtaken) await conclude(tools, { server, record: overtaken(begun, thrown) });
+    else if (isOfPower(thrown)) await failed(tools, { server, facts, begun, intent, problem: thrown });
+    else throw thrown;
   }
   return AT_ONCE;
+}
+
+// What the device or its login did; anything else, the API above all, is tried again with a back-off.
+function isOfPower(thrown: unknown): thrown is SideroError {
+  return thrown instanceof SideroError && /^SIDERO_(BMC|POWER)_/.test(thrown.code);
 }
 
 /** Writes an Event about the power of a server, under the original's reason. */
@@ -108,10 +113,14 @@ function markCycling(draft: Server, now: Date): void {
   draft.status = { ...draft.status, conditions: markFalse(draft.status?.conditions, given, now) };
 }
 
-async function changedSince({ resources }: Acting, { server, boundSince }: Facts): Promise<string | undefined> {
+// Asked of the API itself, in the last moment.
+async function refuseOvertaken({ resources }: Acting, { server, boundSince }: Facts): Promise<void> {
   const isBound = (await resources.get(ServerBindingKind, { name: server.metadata.name }, { live: true })) !== undefined;
-  if (isBound === (boundSince !== undefined)) return undefined;
-  return isBound ? 'it was allocated meanwhile' : 'it was released meanwhile';
+  if (isBound !== (boundSince !== undefined)) throw new Overtaken(isBound ? 'it was allocated meanwhile' : 'it was released meanwhile');
+}
+
+function overtaken({ until: _until, ...begun }: PowerActionRecord, { message }: Overtaken): PowerActionRecord {
+  return { ...begun, state: 'failed', problem: message };
 }
 
 interface Outcome {
@@ -126,8 +135,7 @@ async function succeeded(tools: Acting, { server, facts, begun, intent, proof }:
   const { driver, detail } = proof;
   const awaited = intent.evidenceMs === undefined ? {} : { until: later(now, intent.evidenceMs).toISOString() };
   const state = intent.evidenceMs === undefined ? 'done' : 'waiting';
-  const isOn = stateAfter(intent.order.action);
-  await conclude(tools, { server, facts, record: { ...begun, ...awaited, driver, state }, state: isOn });
+  await conclude(tools, { server, record: { ...begun, ...awaited, driver, state }, state: stateAfter(intent.order.action) });
   for (const { problem } of proof.failed)
     await remark(tools, server, { type: 'Warning', message: `Failed to ${verbOf(intent, facts)}: ${problem.message}` });
   await remark(tools, server, { type: 'Normal', message: `${successOf(intent, facts)} Driver ${driver}: ${detail}.` });
@@ -139,7 +147,7 @@ async function failed(tools: Acting, { server, facts, begun, intent, problem }: 
   const until = intent.retryMs === undefined ? undefined : later(tools.now(), intent.retryMs).toISOString();
   const { until: _until, ...rest } = begun;
   const record = { ...rest, state: 'failed', problem: problem.message, ...(until === undefined ? {} : { until }) };
-  await conclude(tools, { server, facts, record });
+  await conclude(tools, { server, record });
   await remark(tools, server, { type: 'Warning', message: `Failed to ${verbOf(intent, facts)}: ${problem.message}` });
   const { action, driver } = intent.order;
   tools.log.warn({ server: server.metadata.name, driver, action, purpose: intent.purpose, code: problem.code }, problem.message);
@@ -147,7 +155,6 @@ async function failed(tools: Acting, { server, facts, begun, intent, problem }: 
 
 interface Conclusion {
   readonly server: Server;
-  readonly facts: Facts;
   readonly record: PowerActionRecord;
   readonly state?: 'on' | 'off' | undefined;
 }

@@ -22,6 +22,13 @@ export interface Ledger {
   readonly isManaged: boolean;
 }
 
+/** A copy to try an edit of the books or of the status on: what neither touches is shared, as a Server is large and rarely changes. */
+export function sketchOf(server: Server): Server {
+  const { metadata, status } = server;
+  const annotations = metadata.annotations && { annotations: { ...metadata.annotations } };
+  return { ...server, metadata: { ...metadata, ...annotations }, ...(status && { status: { ...status } }) };
+}
+
 /** Brings finalizer, fence, `inUse`, `isClean` and `PXEBooted` in line with the binding. Touches no machine. */
 export function keepBooks(server: Server, { binding, now, installation, isManaged }: Ledger): void {
   const { metadata } = server;

@@ -6,6 +6,7 @@ import {
   type Logger,
   type Power,
   readInstallation,
+  type Ref,
   type ResourceClient,
   SecretKind,
   type Server,
@@ -14,13 +15,14 @@ import {
   ServerKind,
   type Site,
 } from '../../index.ts';
-import { keepBooks } from './books.ts';
+import { keepBooks, sketchOf } from './books.ts';
 import { type Capabilities, createCapabilities } from './capabilities.ts';
 import { gatherFacts } from './facts.ts';
 import { nextStep } from './next-step.ts';
 import { SecretReaders } from './secret-readers.ts';
 import type { Facts, Step } from './step.ts';
 import { takeStep } from './take-step.ts';
+import { UnderWay } from './under-way.ts';
 
 /** What the loop works with. */
 export interface LoopParts {
@@ -44,7 +46,8 @@ export function serverLoop(parts: LoopParts): Controller<Server> {
     name: 'servers',
     kind: ServerKind,
     also: [
-      { kind: ServerBindingKind, refs: ({ metadata }) => [{ name: metadata.name }] },
+      { kind: ServerBindingKind, refs: ({ metadata }) => loop.bindingChanged(metadata.name) },
+      { kind: ServerKind, refs: (server) => loop.serverChanged(server as Server) },
       // A corrected login takes effect at once.
       { kind: SecretKind, refs: (secret) => loop.readers.of(secret) },
     ],
@@ -57,6 +60,7 @@ class ServerLoop {
   readonly #parts: LoopParts;
   readonly #capabilities: Capabilities;
   readonly readers = new SecretReaders();
+  readonly #underWay = new UnderWay();
   #installation: Promise<string> | undefined;
 
   constructor(parts: LoopParts) {
@@ -77,9 +81,21 @@ class ServerLoop {
     if (!server || (isGoing && !binding)) return undefined;
     const facts = gatherFacts({ ...this.#parts, installation: installation ?? '', now: now() }, server, binding);
     const { decided, step } = await this.#decide(facts, signal);
-    const again = await takeStep({ ...this.#parts, signal }, decided, step);
+    const again = await takeStep({ ...this.#parts, underWay: this.#underWay, signal }, decided, step);
     if (step.deed.kind === 'rest') await this.#capabilities.tell(decided, signal);
     return again;
+  }
+
+  /** Also breaks off what must not go on; the reconcile that does it still runs. */
+  bindingChanged(name: string): readonly Ref[] {
+    this.#underWay.bound(name);
+    return [{ name }];
+  }
+
+  /** The Server itself is due anyway. */
+  serverChanged(server: Server): readonly Ref[] {
+    this.#underWay.changed(server);
+    return [];
   }
 
   // Letting a server go needs the API's own word that no binding was made a moment ago.
@@ -95,7 +111,7 @@ class ServerLoop {
     const { power, now } = this.#parts;
     const ledger = { binding, now: now(), installation, isManaged: power.drivers(server).length > 0 };
     // Compared with the cache first: most changes of a Server are none of its books, and `change` reads live.
-    const wanted = structuredClone(server);
+    const wanted = sketchOf(server);
     keepBooks(wanted, ledger);
     if (isDeepStrictEqual(wanted, server)) return server;
     const kept = await this.#changed(server, (draft) => keepBooks(draft, ledger));

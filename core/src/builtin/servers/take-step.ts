@@ -9,6 +9,7 @@ import {
   ServerKind,
 } from '../../index.ts';
 import { act, type Acting, remark } from './act.ts';
+import { sketchOf } from './books.ts';
 import { isNewTrouble, paint } from './picture.ts';
 import type { Deed, Facts, Step } from './step.ts';
 
@@ -41,7 +42,7 @@ export async function takeStep(tools: Tools, facts: Facts, step: Step): Promise<
 
 // The cache is compared first: a server at rest costs no call of the API.
 async function write(resources: ResourceClient, { server }: Facts, edit: (draft: Server) => void): Promise<void> {
-  const wanted = structuredClone(server);
+  const wanted = sketchOf(server);
   edit(wanted);
   if (!isDeepStrictEqual(wanted, server)) await resources.change(ServerKind, { name: server.metadata.name }, edit);
 }
