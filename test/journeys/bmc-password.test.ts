@@ -187,6 +187,26 @@ describe('is refused', () => {
     });
   });
 
+  test.each([
+    ['under another protocol', { endpoint: 'https://10.0.0.7', user: 'admin', pass: 'secret' }],
+    ['with a login that cannot be read', { endpoint: '10.0.0.7', user: 'x', passFrom: { secretKeyRef: { ...SECRET, name: 'gone', key: 'pass' } } }],
+  ])('for a BMC that another Server logs in to as the same user, %s', async (_how, theirs) => {
+    const other = aServer({ spec: { bmc: theirs, hardware: { system: { uuid: '11111111-0000-4000-8000-000000000000' } } } });
+    await resources.create(ServerKind, other);
+    expect(await refusal(aServer({ spec: { bmc } }))).toMatchObject({
+      message: expect.stringContaining(`Server ${other.metadata.name} logs in to the same BMC as the same user`) as string,
+    });
+  });
+
+  test('but not for a BMC that another Server has a user of its own on', async () => {
+    const other = aServer({
+      spec: { bmc: { endpoint: '10.0.0.7:443', user: 'oper', pass: 'x' }, hardware: { system: { uuid: '11111111-0000-4000-8000-000000000000' } } },
+    });
+    await resources.create(ServerKind, other);
+    await powerOver([simulator()]).rotate(aServer({ spec: { bmc } }), signal);
+    expect(device.account('admin')?.password).not.toBe('secret');
+  });
+
   test('for a Server that nobody manages', async () => {
     expect(await refusal(aServer())).toMatchObject({ code: 'SIDERO_POWER_UNMANAGED' });
   });

@@ -1,9 +1,10 @@
 import { randomInt } from 'node:crypto';
-import { failure, hasCode, SideroError } from '../errors.ts';
+import { hasCode, SideroError } from '../errors.ts';
 import type { BmcLogin } from '../registries.ts';
 import type { ResourceClient } from '../resources/client.ts';
-import { type SecretKeyRef, SecretKind, type Server, ServerKind } from '../resources/kinds.ts';
-import { readLogin, valueIn } from './login.ts';
+import { type SecretKeyRef, SecretKind, type Server } from '../resources/kinds.ts';
+import { valueIn } from './login.ts';
+import { ownPassword } from './own-password.ts';
 import type { Way } from './way.ts';
 
 /** What a password is changed with. */
@@ -25,14 +26,15 @@ const SORTS = ['ABCDEFGHJKLMNPQRSTUVWXYZ', 'abcdefghijkmnopqrstuvwxyz', '2345678
  * @throws SIDERO_BMC_LOGIN_MISSING, SIDERO_BMC_ROTATE_REFUSED and what drivers throw
  */
 export async function rotate(rotation: Rotation): Promise<string> {
-  const ref = await refOf(rotation);
-  const login = await readLogin(rotation.resources, rotation.server);
-  if (!login) throw refused(rotation.server, 'it names no login', 'set spec.bmc.userFrom and spec.bmc.passFrom to a Secret');
+  const { login, ref } = await ownPassword(rotation.resources, rotation.server);
   const { next, isLeft } = await writeNext(rotation.resources, ref);
   const changed = { ...login, pass: next };
+  const close = () => Promise.all(rotation.ways.map((way) => way.close()));
+  // What is open would prove nothing.
+  await close();
   await changeByAny(rotation, { ref, login, changed, isLeft });
   await settle(rotation.resources, ref, next);
-  await Promise.all(rotation.ways.map((way) => way.close()));
+  await close();
   return `user ${login.user} has a new password, kept in Secret ${ref.namespace}/${ref.name}`;
 }
 
@@ -55,27 +57,6 @@ async function changeByAny({ ways, resources }: Rotation, given: Change): Promis
       throw thrown;
     }
   }
-}
-
-async function refOf({ server, resources }: Rotation): Promise<SecretKeyRef> {
-  const { spec } = server;
-  const ref = spec?.bmc?.passFrom?.secretKeyRef;
-  if (!spec?.accepted) throw refused(server, 'the Server is not accepted', 'accept it first: spec.accepted');
-  if (spec.bmc?.pass || !ref)
-    throw refused(server, 'it stands in spec.bmc.pass itself', 'put it into a Secret, name that in spec.bmc.passFrom.secretKeyRef, take out pass');
-  const servers = await resources.list(ServerKind, {}, { live: true });
-  const other = servers.find((known) => known.metadata.name !== server.metadata.name && sharesPassword(known, ref));
-  if (other) throw refused(server, `Server ${other.metadata.name} uses the same key of Secret ${ref.name}`, 'give each BMC a Secret of its own');
-  return ref;
-}
-
-function sharesPassword({ spec }: Server, ref: SecretKeyRef): boolean {
-  const theirs = spec?.bmc?.passFrom?.secretKeyRef;
-  return theirs?.namespace === ref.namespace && theirs.name === ref.name && theirs.key === ref.key;
-}
-
-function refused(server: Server, why: string, next: string): Error {
-  return failure('SIDERO_BMC_ROTATE_REFUSED', { server: server.metadata.name, why, next });
 }
 
 async function writeNext(resources: ResourceClient, ref: SecretKeyRef): Promise<{ next: string; isLeft: boolean }> {
