@@ -163,16 +163,18 @@ describe.skipIf(!hasQemu || !existsSync(join(AGENT_IMAGE, 'initramfs.xz')))('a m
   });
 
   test('a disk that is read-only is a failure, told with its reason, and the server stays dirty', async () => {
-    const { server, after } = await run({
+    const { server, before, after } = await run({
       disks: [
         { name: 'GOOD', device: 'virtio-blk-pci' },
         { name: 'LOCKED', device: 'virtio-blk-pci', drive: ',readonly=on' },
         { name: 'NOSANITIZE', device: 'nvme' },
+        { name: 'NOSECURITY', device: 'ide-hd' },
       ],
       plugins: [
         planner([
           { serial: 'GOOD', method: 'zero', reason: '' },
           { serial: 'NOSANITIZE', method: 'nvme-sanitize', reason: '' },
+          { serial: 'NOSECURITY', method: 'ata-secure-erase', reason: '' },
         ]),
       ],
       until: (server) => expect(server?.status?.wipe?.state).toBe('failed'),
@@ -183,8 +185,10 @@ describe.skipIf(!hasQemu || !existsSync(join(AGENT_IMAGE, 'initramfs.xz')))('a m
       GOOD: { state: 'done' },
       LOCKED: { state: 'failed', problem: 'it is read-only' },
       NOSANITIZE: { state: 'failed', problem: 'its controller cannot sanitize' },
+      NOSECURITY: { state: 'failed', problem: 'the disk knows no ATA security commands' },
     });
     expect(isSame(after.get('GOOD'), Buffer.alloc(SIZE))).toBe(true);
+    for (const name of ['LOCKED', 'NOSANITIZE', 'NOSECURITY']) expect(isSame(after.get(name), before.get(name))).toBe(true);
   });
 
   test('a server that is allocated after the plan was handed out loses no byte', async () => {

@@ -35,7 +35,8 @@ export function diskFacts(machine: Machine, name: string): Disk {
     // SCSI and SATA disks keep their serial number in a vital product data page.
     serial: either('serial') || serialOfPage80(machine.bytes(`${folder}/device/vpd_pg80`)),
     name: machine.text(`${folder}/device/name`) ?? '',
-    deviceName: `/dev/${name}`,
+    // sysfs has no slashes in names: cciss!c0d0 is /dev/cciss/c0d0.
+    deviceName: `/dev/${name.replaceAll('!', '/')}`,
     uuid: either('uuid'),
     wwid: either('wwid'),
   };

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { identifyController } from './nvme-commands.ts';
 import { openLinuxDisk } from './linux-block-device.ts';
+import { METHODS } from './methods.ts';
 
 const MIB = 1024 * 1024;
 const losetup = (...args: string[]) => spawnSync('losetup', args, { encoding: 'utf8' });
@@ -40,6 +41,19 @@ describe.skipIf(!canLoop)('a real block device', () => {
     expected.fill(0, 7 * MIB, 8 * MIB);
     expected.fill(0, 2 * MIB, 3 * MIB);
     expect(Buffer.compare(readFileSync(file), expected)).toBe(0);
+  });
+
+  test.each(['insecure', 'zero', 'discard'] as const)('is wiped by the method %s, to the byte', async (method) => {
+    const before = randomBytes(8 * MIB);
+    writeFileSync(file, before);
+    {
+      await using device = await openLinuxDisk(path);
+      const { signal } = new AbortController();
+      const given = { device, signal, partitions: [], keptBeside: [], nsid: undefined, seed: 1, now: () => 0, pause: async () => undefined };
+      expect((await METHODS[method]({ ...given, onDone: () => undefined })).samples).toBeGreaterThan(50);
+    }
+    // The loop device turns a discard into a hole.
+    expect(Buffer.compare(readFileSync(file), Buffer.alloc(8 * MIB))).toBe(0);
   });
 
   test('is given to one only', async () => {

@@ -106,7 +106,7 @@ describe('discard', () => {
 /** A controller with these abilities; a sanitize is done at the third look. */
 function aController(disk: DiskFixture, given: { sanicap?: number; oacs?: number; fna?: number; logs?: number[]; erases?: boolean }) {
   const seen: NvmeCommand[] = [];
-  const logs = [...(given.logs ?? [0x2_8000, 0x2_c000, 0x1_ffff])];
+  const logs = [...(given.logs ?? [0, 0x2_8000, 0x2_c000, 0x1_ffff])];
   disk.nvme = (command) => {
     seen.push(command);
     const reply = Buffer.alloc(4096);
@@ -130,20 +130,28 @@ describe('nvme-sanitize', () => {
     const { result, done } = wiped('nvme-sanitize', disk, { nsid: 1 });
     expect((await result).samples).toBeGreaterThan(50);
     expect(seen.map(({ opcode, cdw10 }) => [opcode, (cdw10 ?? 0) & 0xffff]).slice(1)).toEqual([
+      [0x02, 0x81],
       [0x84, 2],
       [0x02, 0x81],
       [0x02, 0x81],
       [0x02, 0x81],
     ]);
-    expect(done).toEqual([2 * MIB, 3 * MIB, 4 * MIB, 4 * MIB]);
+    expect(done).toEqual([2 * MIB, 3 * MIB, 4 * MIB]);
     expect(isZero(disk, 0, MIB)).toBe(true);
+  });
+
+  test('waits for one that a power cut has interrupted before it begins its own', async () => {
+    const disk = aDisk(4 * MIB);
+    const seen = aController(disk, { sanicap: 2, logs: [0x2_4000, 0x1_ffff, 0x1_ffff] });
+    await wiped('nvme-sanitize', disk, { nsid: 1 }).result;
+    expect(seen.map(({ opcode }) => opcode)).toEqual([0x06, 0x02, 0x02, 0x84, 0x02]);
   });
 
   test.each([
     ['is no NVMe disk', { sanicap: 2 }, {}, 'no NVMe disk'],
     ['has a controller that cannot', { sanicap: 0 }, { nsid: 1 }, 'cannot sanitize'],
     ['shares its controller with a disk to be kept', { sanicap: 2 }, { nsid: 1, keptBeside: ['/dev/nvme0n2'] }, 'also erase /dev/nvme0n2'],
-    ['fails at it', { sanicap: 2, logs: [0x3_0000] }, { nsid: 1 }, 'the sanitize (block erase) failed'],
+    ['fails at it', { sanicap: 2, logs: [0, 0x3_0000] }, { nsid: 1 }, 'the sanitize (block erase) failed'],
     ['says it is done and is not', { sanicap: 2, erases: false }, { nsid: 1 }, 'the old data is still there'],
   ])('a disk that %s fails, and is not wiped another way', async (...[, controller, work, words]) => {
     const disk = aDisk(4 * MIB);

@@ -136,21 +136,27 @@ async function discardAll({ device, onDone, signal }: Work): Promise<number> {
 
 /** The controller erases all its media, also what no address reaches any more. */
 async function nvmeSanitize(work: Work): Promise<Wiped> {
-  const { device, keptBeside, signal, pause, onDone } = work;
+  const { device, keptBeside } = work;
   if (work.nsid === undefined) throw new Error('it is no NVMe disk');
   if (keptBeside.length > 0) throw new Error(`a sanitize would also erase ${keptBeside.join(', ')}, which is to be kept`);
   const { sanitize } = controllerAbilities(await device.nvmeAdmin(identifyController));
   if (!sanitize) throw new Error('its controller cannot sanitize');
+  // One that a power cut has interrupted goes on by itself, and nothing can be read meanwhile.
+  await untilSanitized(work);
   return erasedByItself(work, async () => {
     await device.nvmeAdmin(sanitizeCommand(sanitize));
-    for (;;) {
-      const { state, share } = sanitizeState(await device.nvmeAdmin(sanitizeLog));
-      if (state === 'failed') throw new Error(`the sanitize (${sanitize}) failed; the controller takes nothing else until one succeeds`);
-      onDone(Math.floor(device.sizeBytes * share));
-      if (state !== 'running') return;
-      await pause(LOOK_AGAIN_MS, signal);
-    }
+    if ((await untilSanitized(work)) === 'failed')
+      throw new Error(`the sanitize (${sanitize}) failed; the controller takes nothing else until one succeeds`);
   });
+}
+
+async function untilSanitized({ device, onDone, pause, signal }: Work): Promise<'none' | 'done' | 'failed'> {
+  for (;;) {
+    const { state, share } = sanitizeState(await device.nvmeAdmin(sanitizeLog));
+    if (state !== 'running') return state;
+    onDone(Math.floor(device.sizeBytes * share));
+    await pause(LOOK_AGAIN_MS, signal);
+  }
 }
 
 /** The controller erases the user data of the namespace. It does not tell how far it is. */
