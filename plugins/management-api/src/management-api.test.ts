@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type Server as HttpServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import type { PowerSession, Server } from '@sidero/core';
 import * as fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -152,6 +152,18 @@ describe('a call fails', () => {
   test('with an answer that does not end', async () => {
     const session = await opened(await answering(200, 'x'.repeat(100_000)));
     await expect(session.isOn(signal)).rejects.toMatchObject({ code: 'SIDERO_BMC_FAULT' });
+  });
+
+  test('with a connection that is taken and never becomes TLS', async () => {
+    const mute = createTcpServer().listen(0, '127.0.0.1');
+    closing.push(() => mute.close());
+    await once(mute, 'listening');
+    const { port } = mute.address() as AddressInfo;
+    const startedMs = performance.now();
+    await expect((await opened(`https://127.0.0.1:${port}`, { timeoutMs: 100 })).on(signal)).rejects.toMatchObject({
+      code: 'SIDERO_BMC_UNREACHABLE',
+    });
+    expect(performance.now() - startedMs).toBeLessThan(5000);
   });
 
   test('with the reason of its signal', async () => {
