@@ -1,4 +1,5 @@
 import {
+  coreCustomResources,
   createLogger,
   createMetrics,
   createResourceClient,
@@ -8,7 +9,6 @@ import {
   type Server,
   ServerKind,
 } from '@sidero/core';
-import { coreCustomResources } from '@sidero/core';
 import { startApiServer } from '@sidero/plugin-apiserver';
 import { aServer } from '@sidero/testing';
 import { MemoryChassis, SimulatedBmc, simulatorDriver } from '@sidero/testing/bmc';
@@ -144,6 +144,14 @@ describe('a new password for a BMC', () => {
 
   test('is given by the next driver when the first cannot', async () => {
     const first = { ...simulator(), name: 'first', open: async () => ({ on: async () => undefined, [Symbol.asyncDispose]: async () => undefined }) };
+    await powerOver([first, simulator()]).rotate(aServer({ spec: { bmc } }), signal);
+    expect((await secretValues())['pass']).toBe(device.account('admin')?.password);
+    expect(device.account('admin')?.password).not.toBe('secret');
+  });
+
+  test('is given by the next driver when the first gets no answer', async () => {
+    const silent = () => Promise.reject(failure('SIDERO_BMC_UNREACHABLE', { server: '', driver: 'first', device: '', problem: 'silent' }));
+    const first = { ...simulator(), name: 'first', open: silent };
     await powerOver([first, simulator()]).rotate(aServer({ spec: { bmc } }), signal);
     expect((await secretValues())['pass']).toBe(device.account('admin')?.password);
     expect(device.account('admin')?.password).not.toBe('secret');

@@ -5,6 +5,7 @@ import type { ResourceClient } from '../resources/client.ts';
 import { type SecretKeyRef, SecretKind, type Server } from '../resources/kinds.ts';
 import { valueIn } from './login.ts';
 import { ownPassword } from './own-password.ts';
+import { worstOf } from './power-errors.ts';
 import type { Way } from './way.ts';
 
 /** What a password is changed with. */
@@ -46,17 +47,20 @@ interface Change {
   readonly isLeft: boolean;
 }
 
+// What one way could not do, or not tell, the next may.
 async function changeByAny({ ways, resources }: Rotation, given: Change): Promise<void> {
+  const failed: { readonly problem: SideroError }[] = [];
   for (const way of ways) {
     try {
-      return await change(way, given);
+      return await change(way, { ...given, isLeft: given.isLeft || failed.length > 0 });
     } catch (thrown) {
-      if (!hasCode(thrown, 'SIDERO_BMC_UNSUPPORTED')) throw thrown;
-      if (way !== ways.at(-1)) continue;
-      await takeBack(resources, given.ref);
-      throw thrown;
+      if (!(thrown instanceof SideroError)) throw thrown;
+      failed.push({ problem: thrown });
     }
   }
+  const worst = worstOf(failed)?.problem;
+  if (hasCode(worst, 'SIDERO_BMC_UNSUPPORTED')) await takeBack(resources, given.ref);
+  throw worst;
 }
 
 async function writeNext(resources: ResourceClient, ref: SecretKeyRef): Promise<{ next: string; isLeft: boolean }> {
