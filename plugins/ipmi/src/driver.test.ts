@@ -549,6 +549,18 @@ describe('IPMI 1.5', () => {
     expect(error).toMatchObject({ code: 'SIDERO_BMC_AUTH', message: expect.stringContaining('password is wrong') });
   });
 
+  test('a login whose answer got lost is tried with a challenge of its own', async () => {
+    await using bmc = await scriptedBmc();
+    const isLogin = () => bmc.openings.at(-1)?.startsWith('authentication') === true && bmc.sessions.size === 1;
+    let lost = 0;
+    bmc.script.deliver = (datagram) => (isLogin() && lost++ === 0 ? [] : [datagram]);
+    const { driver } = aDriver(PATIENT);
+    await using session = await driver.open(aServerAt({ port: bmc.port, interface: 'lan' }), { login: LOGIN, signal: never });
+    expect(await able(session, 'isOn')(never)).toBe(false);
+    expect(bmc.openings.filter((opened) => opened.startsWith('authentication'))).toHaveLength(2);
+    expect(bmc.openings.filter((opened) => opened === 'challenge')).toHaveLength(2);
+  });
+
   test('answers seen before, of another session or with a wrong code are dropped', async () => {
     await using given = await connected({ isOn: true }, {}, 'lan');
     let old: Uint8Array | undefined;

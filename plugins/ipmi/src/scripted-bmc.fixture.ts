@@ -184,6 +184,7 @@ class Bmc {
     }
     if (protocol.isCommand(request, COMMAND.getSessionChallenge)) {
       const { user } = protocol.decodeChallengeRequest(request.data);
+      this.openings.push('challenge');
       this.#challenged = user;
       if (this.script.users[user] === undefined) return reply(protocol.CHALLENGE_REFUSED.invalidUser, new Uint8Array());
       return reply(0, protocol.encodeChallenge({ temporarySessionId: 0x77, challenge: randomBytes(16) }));

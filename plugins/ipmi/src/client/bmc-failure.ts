@@ -90,3 +90,8 @@ export function isAboutSuite(status: number): boolean {
     illegalParameter,
   ].some((each) => each === status);
 }
+
+/** Refusals of a BMC whose sessions are all taken: asking at once again takes another. */
+export function isFull(status: number): boolean {
+  return status === RAKP_STATUS.outOfResources || status === RAKP_STATUS.outOfResourcesForRole;
+}

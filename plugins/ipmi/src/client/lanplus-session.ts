@@ -21,7 +21,7 @@ import {
 import { deriveKeys, type Handshake, rakp2Code, rakp3Code, rakp4Code } from '../wire/session-keys.ts';
 import { encodeSealed, openSealed, PAYLOAD } from '../wire/session-packet.ts';
 import { authCapabilities } from './auth-capabilities.ts';
-import { bmcFailure, isAboutSuite, rakpFailure } from './bmc-failure.ts';
+import { bmcFailure, isAboutSuite, isFull, rakpFailure } from './bmc-failure.ts';
 import type { Exchange } from './exchange.ts';
 import { sequenceWindow } from './sequence-window.ts';
 import type { Session, SessionTerms } from './session.ts';
@@ -156,6 +156,7 @@ class Opening {
   #refusal({ status }: Refusal, ifPassword: 'SIDERO_BMC_AUTH' | 'SIDERO_BMC_FAULT' = 'SIDERO_BMC_AUTH'): Outcome {
     const { subject } = this.#terms;
     if (isAboutSuite(status)) return { noSuite: rakpStatusText(status) };
+    if (isFull(status)) throw rakpFailure(subject, status);
     if (status !== RAKP_STATUS.invalidCode) return { again: rakpFailure(subject, status) };
     return { again: bmcFailure(subject, ifPassword, `it refuses our proof of the password (${hex(status)})`) };
   }
