@@ -26,7 +26,7 @@ const systems: readonly RedfishSystem[] = [1, 2, 3].map((n) => ({
 }));
 
 /** Our driver; each has sessions of its own. */
-const driverOf = (auth: 'session' | 'basic' | 'auto' = 'auto') => registrations(redfish({ auth, timeoutMs: 5000 })).powerDrivers[0]!;
+const driverOf = (auth: 'session' | 'basic' | 'auto' = 'auto') => registrations(redfish({ auth, timeoutMs: 2000 })).powerDrivers[0]!;
 
 /** A Server whose BMC is one of the systems of that service, which is known by its certificate. */
 function serverOf({ url, ca }: RedfishProcess, { uuid }: RedfishSystem) {

@@ -161,8 +161,10 @@ export class SimulatedBmc implements Disposable {
 
   #switch(action: PowerAction): void {
     if (action === 'cycle' || (action === 'on' && !this.control.isOn())) this.control.override = overrideOf(this.#takeFlags());
-    // What the machine throws ends the run: nobody is here to hear it.
-    void this.control.power(action);
+    // Nobody is here to hear it: what the machine throws must end the run, not pass unseen.
+    this.control.power(action).catch((thrown: unknown) => {
+      throw thrown;
+    });
   }
 
   #takeFlags(): Uint8Array {
