@@ -46,7 +46,7 @@ export function obstacleTo({ isSupported, isEnabled, isLocked, isFrozen }: AtaSe
   return undefined;
 }
 
-export const IDENTIFY: AtaCommand = { command: 0xec, receives: true };
+const IDENTIFY: AtaCommand = { command: 0xec, receives: true };
 const PREPARE: AtaCommand = { command: 0xf3 };
 /** In the README: it protects nothing, the disk wants one for the time of the erase. */
 const PASSWORD = 'sidero';
@@ -83,6 +83,14 @@ export async function secureErase(device: BlockDevice, security: AtaSecurity): P
   }
   const { isEnabled } = ataSecurity(await device.ata(IDENTIFY));
   if (isEnabled) throw new Error(`the disk says that it was erased, and still has a password; ${await withoutPassword(device)}`);
+}
+
+/** What the disk says of itself, once a password that an erase of ours left behind, when the power was cut, is taken off. One try: disks count them. */
+export async function securityOf(device: BlockDevice): Promise<AtaSecurity> {
+  const security = ataSecurity(await device.ata(IDENTIFY));
+  if (!security.isEnabled || security.isFrozen) return security;
+  await withoutPassword(device);
+  return ataSecurity(await device.ata(IDENTIFY));
 }
 
 /** Takes our password off; says how that went. */

@@ -185,13 +185,13 @@ describe('nvme-format', () => {
 });
 
 /** A disk with ATA security: word 128 as given; the erase fails when told so. */
-function anAtaDisk(given: { word128: number; fails?: number[]; isLockedAfter?: boolean }) {
+function anAtaDisk(given: { word128: number; fails?: number[]; isLockedAfter?: boolean; isStrange?: boolean }) {
   const seen: number[] = [];
   let word128 = given.word128;
   const disk = aDisk(4 * MIB);
   disk.ata = ({ command }) => {
     seen.push(command);
-    if (given.fails?.includes(command)) {
+    if (given.fails?.includes(command) || (given.isStrange && [0xf2, 0xf6].includes(command))) {
       if (given.isLockedAfter) word128 |= 4;
       throw new DiskError('STATUS', 'the disk aborted the command');
     }
@@ -216,14 +216,21 @@ describe('ata-secure-erase', () => {
   });
 
   test.each([
-    ['frozen', 0b1001, 'has frozen'],
-    ['locked', 0b0111, 'locked by a password that is not ours'],
-    ['protected by a password', 0b0011, 'has a password that is not ours'],
-    ['without the commands', 0b0000, 'knows no ATA security'],
-  ])('a disk that is %s fails before it is changed', async (...[, word128, words]) => {
-    const { disk, seen } = anAtaDisk({ word128 });
+    ['frozen', 0b1001, 'has frozen', [0xec]],
+    ['frozen and protected', 0b1011, 'has a password that is not ours', [0xec]],
+    ['locked', 0b0111, 'locked by a password that is not ours', [0xec, 0xec, 0xf2, 0xec]],
+    ['protected by a password', 0b0011, 'has a password that is not ours', [0xec, 0xec, 0xf6, 0xec]],
+    ['without the commands', 0b0000, 'knows no ATA security', [0xec]],
+  ])('a disk that is %s fails before it is changed', async (...[, word128, words, commands]) => {
+    const { disk, seen } = anAtaDisk({ word128, isStrange: true });
     await expect(wiped('ata-secure-erase', disk).result).rejects.toThrow(words);
-    expect(seen).toEqual([0xec]);
+    expect(seen).toEqual(commands);
+  });
+
+  test('a disk that an erase of ours left locked, when the power was cut, is unlocked and erased', async () => {
+    const { disk, seen } = anAtaDisk({ word128: 0b0111 });
+    await wiped('ata-secure-erase', disk).result;
+    expect(seen).toEqual([0xec, 0xec, 0xf2, 0xf6, 0xec, 0xf1, 0xf3, 0xf4, 0xec]);
   });
 
   test('after an erase that failed the disk has no password any more, also when it was locked by it', async () => {

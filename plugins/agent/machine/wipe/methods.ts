@@ -1,5 +1,5 @@
 import type { WipeMethod } from '@sidero/core';
-import { ataSecurity, IDENTIFY, obstacleTo, secureErase } from './ata-security.ts';
+import { obstacleTo, secureErase, securityOf } from './ata-security.ts';
 import { type BlockDevice, isUnsupported } from './block-device.ts';
 import {
   controllerAbilities,
@@ -173,7 +173,7 @@ async function nvmeFormat(work: Work): Promise<Wiped> {
 /** The disk erases itself. How far it is follows from how long it said that it takes. */
 async function ataSecureErase(work: Work): Promise<Wiped> {
   const { device, now, onDone, pause } = work;
-  const security = ataSecurity(await device.ata(IDENTIFY));
+  const security = await securityOf(device);
   const obstacle = obstacleTo(security);
   if (obstacle) throw new Error(obstacle);
   return erasedByItself(work, async () => {
