@@ -3,6 +3,7 @@ import {
   createLogger,
   createMetrics,
   createResourceClient,
+  failure,
   type PowerDriver,
   type ResourceClient,
   SecretKind,
