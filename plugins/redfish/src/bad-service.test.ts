@@ -69,9 +69,9 @@ describe('an answer', () => {
   });
 
   test('that does not come in time is unreachable', async () => {
-    const session = await open({ timeoutMs: 100 });
+    const session = await open({ timeoutMs: 1000 });
     service.instead.set(`GET ${SYSTEM}`, () => {});
-    await expect(session.isOn(signal)).rejects.toMatchObject({ code: 'SIDERO_BMC_UNREACHABLE', message: expect.stringContaining('in 100 ms') });
+    await expect(session.isOn(signal)).rejects.toMatchObject({ code: 'SIDERO_BMC_UNREACHABLE', message: expect.stringContaining('in 1000 ms') });
     service.instead.set(`GET ${SYSTEM}`, (_, response) => void response.writeHead(200).write('{'));
     await expect(session.isOn(signal)).rejects.toMatchObject({ code: 'SIDERO_BMC_UNREACHABLE' });
   });
@@ -95,6 +95,21 @@ describe('an answer', () => {
     const { port } = garbage.address() as { port: number };
     const opened = aDriver().open(aServerWith({ endpoint: `http://127.0.0.1:${port}` }), { login: LOGIN, signal });
     await expect(opened).rejects.toMatchObject({ code: 'SIDERO_BMC_UNREACHABLE' });
+  });
+
+  test('that does not even come in the TLS handshake is waited for no longer than any other', async () => {
+    const mute = createServer().listen(0, '127.0.0.1');
+    stack.push({ [Symbol.asyncDispose]: async () => void mute.close() });
+    await once(mute, 'listening');
+    const { port } = mute.address() as { port: number };
+    const server = aServerWith({ endpoint: '127.0.0.1', port });
+    const startedMs = performance.now();
+    const opened = aDriver({ timeoutMs: 100 }).open(server, { login: LOGIN, signal });
+    await expect(opened).rejects.toMatchObject({ code: 'SIDERO_BMC_UNREACHABLE', message: expect.stringContaining('in 100 ms') });
+    const stop = new AbortController();
+    mute.once('connection', () => stop.abort(new Error('enough')));
+    await expect(aDriver({ timeoutMs: 60_000 }).open(server, { login: LOGIN, signal: stop.signal })).rejects.toThrow('enough');
+    expect(performance.now() - startedMs).toBeLessThan(5000);
   });
 
   test('is not waited for after the signal', async () => {

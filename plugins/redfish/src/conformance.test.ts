@@ -6,7 +6,7 @@ async function start(hasSessions: boolean): Promise<PowerCase> {
   const service = await new FakeService().listen();
   service.hasSessions = hasSessions;
   return {
-    driver: aDriver({ timeoutMs: 300 }),
+    driver: aDriver({ timeoutMs: 2000 }),
     server: aServerWith({ endpoint: service.url }),
     login: LOGIN,
     machine: { isOn: () => service.systems.get('1')?.PowerState === 'On', networkBoots: () => service.networkBoots },

@@ -26,7 +26,7 @@ export function aDriver(options: Partial<RedfishOptions> = {}): RedfishDriver {
     allowPlainHttp: true,
     timeoutMs: 5000,
     patienceMs: 10_000,
-    taskMs: 2000,
+    taskMs: 20_000,
     lookMs: 1,
     absenceMs: 60_000,
     resources: { get: async () => undefined },

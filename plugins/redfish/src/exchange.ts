@@ -3,6 +3,7 @@ import { messageOf, SideroError } from '@sidero/core';
 import type { Dispatcher, Pool } from 'undici';
 import { type BmcFailures, clauseOf } from './bmc-failures.ts';
 import { errorTextOf } from './documents.ts';
+import { orAborted } from './or-aborted.ts';
 import { pathWithin } from './service-place.ts';
 import { UntrustedService } from './tls-connector.ts';
 
@@ -135,7 +136,8 @@ async function once({ pool, timeoutMs, secrets }: Line, ask: Ask, { failures, si
       ...(body && { body: JSON.stringify(body) }),
       signal: either,
     });
-    const answer = await unlessAborted(request, either);
+    // undici heeds a signal only once it is connected, and a service may take a connection and be silent in the handshake.
+    const answer = await orAborted(request, either);
     const text = await textOf(answer);
     if (text === undefined) throw failures.fault(`${asked}: an answer of more than ${MAX_BODY_BYTES} bytes`);
     const told = () => clauseOf(errorTextOf(text), secrets());
@@ -144,15 +146,6 @@ async function once({ pool, timeoutMs, secrets }: Line, ask: Ask, { failures, si
     signal.throwIfAborted();
     throw inTime.aborted ? failures.unreachable(`${asked}: no whole answer in ${timeoutMs} ms`, thrown) : thrown;
   }
-}
-
-/** undici heeds a signal only when it is connected: a service that takes a connection and says nothing in the handshake would hold us. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const stop = () => reject(signal.reason as Error);
-  signal.addEventListener('abort', stop, { once: true });
-  if (signal.aborted) stop();
-  return await Promise.race([work, promise]).finally(() => signal.removeEventListener('abort', stop));
 }
 
 /** The body as text; undefined when it is too long. */

@@ -4,6 +4,7 @@ import { documentOf, isAbsent, isTaken, refusal } from './answers.ts';
 import { clauseOf } from './bmc-failures.ts';
 import { Created, read, ServiceRoot } from './documents.ts';
 import { type Ask, type Call, exchange, type Line, type Reply } from './exchange.ts';
+import { orAborted } from './or-aborted.ts';
 import { pathInLocation, pathWithin } from './service-place.ts';
 import { connectorFor } from './tls-connector.ts';
 import type { Trust } from './trust.ts';
@@ -136,8 +137,8 @@ export class RedfishService {
   async #askLoggedIn(ask: Ask, call: Call): Promise<Reply> {
     while (!this.#isBasic && !this.#session) {
       // One logs in, the others wait and look again: a failure is each one's own.
-      if (this.#loggingIn) await settledOrAborted(this.#loggingIn, call.signal);
-      else await this.#logInAlone(call);
+      const other = this.#loggingIn?.catch(() => undefined);
+      await (other ? orAborted(other, call.signal) : this.#logInAlone(call));
     }
     const login: Record<string, string> = this.#session ? { 'x-auth-token': this.#session.token } : this.#basic();
     return exchange(this.#line, { ...ask, headers: { ...ask.headers, ...login } }, call);
@@ -188,18 +189,5 @@ export class RedfishService {
 
   #secrets(): readonly string[] {
     return [this.#login.pass, this.#encoded(), this.#session?.token ?? '', ...this.#hidden];
-  }
-}
-
-/** Waits for the end of what somebody else does, however it ends. @throws the signal's reason */
-async function settledOrAborted(other: Promise<unknown>, signal: AbortSignal): Promise<void> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const stop = () => reject(signal.reason);
-  signal.addEventListener('abort', stop, { once: true });
-  try {
-    signal.throwIfAborted();
-    await Promise.race([other.catch(() => undefined), aborted]);
-  } finally {
-    signal.removeEventListener('abort', stop);
   }
 }
