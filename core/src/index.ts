@@ -24,7 +24,7 @@ export { createMetrics, type Metrics } from './metrics.ts';
 export { definePlugin, type Plugin, type PluginDefinition, type PluginFactory } from './plugin.ts';
 export type * from './power/index.ts';
 export * from './power/request.ts';
-export type { Controller } from './reconcile/controller.ts';
+export type { Controller, LateKind } from './reconcile/controller.ts';
 export { leaderIdentity, type LeaderOptions, leaseIsLive, type LeaseIsLiveOptions, type LeaseTiming, runAsLeader } from './reconcile/leader.ts';
 export { runControllers, type RunControllersOptions } from './reconcile/run-controllers.ts';
 export type * from './registries.ts';

@@ -21,6 +21,10 @@ class Changes {
     },
   };
 
+  isWatched(kind: Kind<KubeObject>): boolean {
+    return this.#handlers.has(kind.kind);
+  }
+
   tell(
     kind: Kind<KubeObject>,
     name: string,
@@ -70,6 +74,17 @@ function run(controller: Partial<Controller<KubeObject>>, options: Partial<RunCo
 const until = (assertion: () => void | Promise<void>) => vi.waitFor(assertion, { timeout: 5000, interval: 5 });
 
 describe('controllers', () => {
+  test('watch a kind that comes late once it is there, and nothing before', async () => {
+    const seen: string[] = [];
+    let asked = 0;
+    const kind = async () => (++asked < 3 ? undefined : BindingKind);
+    const late = [{ kind, refs: ({ metadata }: KubeObject) => [{ name: metadata.name }] }];
+    run({ late, reconcile: async ({ name }) => void seen.push(name) as undefined }, { lateKindMs: 1 });
+    expect(changes.isWatched(BindingKind)).toBe(false);
+    await until(() => expect(changes.isWatched(BindingKind)).toBe(true));
+    changes.tell(BindingKind, 'a');
+    await until(() => expect(seen).toEqual(['a']));
+  });
   test('look at objects that came, changed or went', async () => {
     const seen: string[] = [];
     run({ reconcile: async ({ name }) => void seen.push(name) as undefined });

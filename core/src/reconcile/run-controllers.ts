@@ -3,14 +3,15 @@ import { messageOf, SideroError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Change, ResourceClient } from '../resources/client.ts';
-import type { KubeObject, Ref } from '../resources/kinds.ts';
+import type { Kind, KubeObject, Ref } from '../resources/kinds.ts';
 import { keyOf, refOf } from '../resources/object-cache.ts';
-import type { Controller } from './controller.ts';
+import type { Controller, LateKind } from './controller.ts';
 import { WorkQueue } from './work-queue.ts';
 
 const DEFAULT_CONCURRENCY = 10;
 const DEFAULT_DEADLINE_MS = 60_000;
 const DEFAULT_GRACE_MS = 5_000;
+const DEFAULT_LATE_KIND_MS = 10_000;
 /** Messages about one object that are remembered as logged. */
 const MAX_MESSAGES = 20;
 const SECONDS_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
@@ -23,6 +24,8 @@ export interface RunControllersOptions {
   readonly signal: AbortSignal;
   /** A reconcile that takes longer is warned about and gives its place to the next object, while it goes on. Default 60 s. */
   readonly deadlineMs?: number;
+  /** How often a kind that is not there yet is asked for. Default 10 s. */
+  readonly lateKindMs?: number;
   /** How long the end of running reconciles is waited for after the abort. Default 5 s. */
   readonly graceMs?: number;
 }
@@ -80,11 +83,29 @@ class ControllerLoop {
 
   #watch(): Promise<void>[] {
     const { client, signal } = this.#options;
-    const { kind, also = [] } = this.#controller;
+    const { kind, also = [], late = [] } = this.#controller;
     return [
       client.watch(kind, ({ object }) => this.#queue.add(keyOf(object.metadata)), signal),
       ...also.map((other) => client.watch(other.kind, (change) => this.#addRefs(change, (object) => other.refs(object)), signal)),
+      ...late.map((other) => this.#watchLate(other)),
     ];
+  }
+
+  async #watchLate(other: NonNullable<Controller<KubeObject>['late']>[number]): Promise<void> {
+    const { client, signal } = this.#options;
+    const kind = await this.#whenThere(other.kind);
+    if (kind) await client.watch(kind, (change) => this.#addRefs(change, (object) => other.refs(object)), signal);
+  }
+
+  // Not watched before it is there: a kind that never comes must not keep `/readyz` waiting.
+  async #whenThere(ask: LateKind): Promise<Kind<KubeObject> | undefined> {
+    const { signal, lateKindMs = DEFAULT_LATE_KIND_MS } = this.#options;
+    while (!signal.aborted) {
+      const kind = await ask().catch(() => undefined);
+      if (kind) return kind;
+      await delay(lateKindMs, undefined, { signal }).catch(() => {});
+    }
+    return undefined;
   }
 
   // Who was referred to before is concerned too.
