@@ -53,8 +53,14 @@ export interface Hold {
 export interface Claim {
   readonly namespace: string;
   readonly name: string;
+  /** Of the MetalMachine: another one of the same name is another claim. */
+  readonly uid?: string;
+  /** Labels of the MetalMachine; the ServerBinding gets them. */
+  readonly labels?: Readonly<Record<string, string>>;
   readonly serverClass?: string;
   readonly server?: string;
+  /** Only servers whose label `topology.kubernetes.io/zone` says so. */
+  readonly failureDomain?: string;
 }
 
 /** Candidates for a claim, best score first once the hook has run. */

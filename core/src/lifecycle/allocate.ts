@@ -8,7 +8,7 @@ export async function allocate(context: StageContext, claim: Claim): Promise<Ser
   const { hooks, resources } = context;
   const members = await candidatesOf(context, claim);
   const rejected = members.flatMap((server) => {
-    const reason = unfit(server);
+    const reason = unfit(server) ?? elsewhere(server, claim);
     return reason ? [{ server, plugin: 'core', reason }] : [];
   });
   const refused = new Set(rejected.map(({ server }) => server));
@@ -44,13 +44,20 @@ function unfit(server: Server): string | undefined {
   return server.metadata.deletionTimestamp ? 'it is being deleted' : undefined;
 }
 
+const ZONE_LABEL = 'topology.kubernetes.io/zone';
+
+function elsewhere({ metadata }: Server, { failureDomain }: Claim): string | undefined {
+  if (!failureDomain || metadata.labels?.[ZONE_LABEL] === failureDomain) return undefined;
+  return `it is not in failure domain ${failureDomain}`;
+}
+
 function bindingFor(server: Server, claim: Claim): ServerBinding {
   return {
     apiVersion: ServerBindingKind.apiVersion,
     kind: ServerBindingKind.kind,
-    metadata: { name: server.metadata.name },
+    metadata: { name: server.metadata.name, ...(claim.labels && { labels: { ...claim.labels } }) },
     spec: {
-      metalMachineRef: { kind: 'MetalMachine', namespace: claim.namespace, name: claim.name },
+      metalMachineRef: { kind: 'MetalMachine', namespace: claim.namespace, name: claim.name, ...(claim.uid !== undefined && { uid: claim.uid }) },
       ...(claim.serverClass === undefined
         ? {}
         : { serverClassRef: { apiVersion: ServerClassKind.apiVersion, kind: ServerClassKind.kind, name: claim.serverClass } }),
