@@ -1,5 +1,3 @@
-import { setTimeout as timer } from 'node:timers/promises';
-
 /** Time as the power room sees it; tests bring one that they move themselves. */
 export interface Clock {
   /** Never goes back. */
@@ -11,14 +9,20 @@ export interface Clock {
 /** The real one. It follows no correction of the system's clock: a step of that must not open or close a breaker. */
 export const realClock: Clock = {
   now: () => new Date(performance.timeOrigin + performance.now()),
-  async pause(ms, signal) {
-    try {
-      await timer(ms, undefined, { signal });
-    } catch (thrown) {
+  // Nearly every pause is a deadline that is not reached: node:timers/promises would make an error with a stack for each.
+  pause: (ms, signal) =>
+    new Promise((resolve, reject) => {
       signal.throwIfAborted();
-      throw thrown;
-    }
-  },
+      const stop = () => {
+        clearTimeout(end);
+        reject(signal.reason);
+      };
+      const end = setTimeout(() => {
+        signal.removeEventListener('abort', stop);
+        resolve();
+      }, ms);
+      signal.addEventListener('abort', stop, { once: true });
+    }),
 };
 
 /** How long a piece of work may take, and what is thrown when it takes longer. */
@@ -29,6 +33,9 @@ export interface Deadline {
   readonly signal: AbortSignal;
   late(): Error;
 }
+
+// Nobody sees it; without a reason of ours each abort makes an error with a stack.
+const ENDED = new Error('the work has ended');
 
 /** Ends in time, even when the work heeds no signal; what it comes to afterwards is dropped. */
 export async function withDeadline<T>({ clock, ms, signal, late }: Deadline, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
@@ -41,6 +48,6 @@ export async function withDeadline<T>({ clock, ms, signal, late }: Deadline, wor
   try {
     return await Promise.race([work(inTime), over]);
   } finally {
-    stop.abort();
+    stop.abort(ENDED);
   }
 }

@@ -1,7 +1,9 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, createSecretKey } from 'node:crypto';
 import { fixedText, join, lengthAndText, uint32 } from './bytes.ts';
 import type { CipherSuite } from './cipher-suite.ts';
 import type { SessionKeys } from './session-packet.ts';
+
+const AES_KEY_BYTES = 16;
 
 /** What both ends know once RAKP 2 was sent. */
 export interface Handshake {
@@ -40,7 +42,7 @@ export function deriveKeys(known: Handshake): SessionKeys {
   // 20 bytes for SHA-256, too: the constants did not grow with the hash.
   const k1 = hmac(known, key, new Uint8Array(20).fill(1));
   const k2 = hmac(known, key, new Uint8Array(20).fill(2));
-  return { suite: known.suite, k1, k2 };
+  return { suite: known.suite, k1: createSecretKey(k1), k2: createSecretKey(k2.subarray(0, AES_KEY_BYTES)) };
 }
 
 function sessionKey(known: Handshake): Uint8Array {

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash, createHmac, type KeyObject, randomBytes } from 'node:crypto';
 import { failure } from '../errors.ts';
 import { FieldReader, fixedText, isSameCode, join, uint16, uint32 } from './bytes.ts';
 import type { CipherSuite } from './cipher-suite.ts';
@@ -46,10 +46,10 @@ export interface SealedPacket {
 /** Keys of an RMCP+ session, from `deriveKeys` in session-keys.ts. */
 export interface SessionKeys {
   readonly suite: CipherSuite;
-  /** For integrity codes. */
-  readonly k1: Uint8Array;
-  /** Its first 16 bytes encrypt. */
-  readonly k2: Uint8Array;
+  /** For integrity codes. A key object: made anew from bytes for each packet, it costs four times the packet's own cost. */
+  readonly k1: KeyObject;
+  /** The 16 bytes of K2 that encrypt. */
+  readonly k2: KeyObject;
 }
 
 /**
@@ -162,7 +162,7 @@ function integrityCode(signed: Uint8Array, { suite, k1 }: SessionKeys): Uint8Arr
 function encrypt(payload: Uint8Array, { k2 }: SessionKeys, iv: Uint8Array): Uint8Array {
   const padBytes = -(payload.length + 1) & (BLOCK_BYTES - 1);
   const pad = Uint8Array.from({ length: padBytes }, (_, index) => index + 1);
-  const cipher = createCipheriv('aes-128-cbc', k2.subarray(0, BLOCK_BYTES), iv).setAutoPadding(false);
+  const cipher = createCipheriv('aes-128-cbc', k2, iv).setAutoPadding(false);
   return join(iv, cipher.update(join(payload, pad, padBytes)), cipher.final());
 }
 
@@ -173,7 +173,7 @@ function decrypt(sealed: Uint8Array, { k2 }: SessionKeys): Uint8Array {
   if (blocks.length === 0 || blocks.length % BLOCK_BYTES !== 0) {
     throw failure('SIDERO_IPMI_MALFORMED', { problem: `${blocks.length} encrypted bytes are not whole blocks` });
   }
-  const decipher = createDecipheriv('aes-128-cbc', k2.subarray(0, BLOCK_BYTES), iv).setAutoPadding(false);
+  const decipher = createDecipheriv('aes-128-cbc', k2, iv).setAutoPadding(false);
   const clear = join(decipher.update(blocks), decipher.final());
   const padBytes = clear.at(-1)!;
   // The pad's content is not looked at: it is signed, and some BMCs fill it with zeros.

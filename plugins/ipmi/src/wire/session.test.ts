@@ -58,7 +58,7 @@ describe.each([CIPHER_SUITES[3], CIPHER_SUITES[17]])('cipher suite $id', (suite)
 
   test('codes and keys are those of an independent computation', () => {
     expect([rakp2Code(handshake), rakp3Code(handshake), rakp4Code(handshake)].map(hex)).toEqual([expected.rakp2, expected.rakp3, expected.rakp4]);
-    expect([hex(keys.k1), hex(keys.k2)]).toEqual([expected.k1, expected.k2]);
+    expect([hex(keys.k1.export()), hex(keys.k2.export())]).toEqual([expected.k1, expected.k2.slice(0, 32)]);
   });
 
   test('a packet is encrypted and signed as in an independent computation', () => {
