@@ -60,8 +60,9 @@ export async function openLan(exchange: Exchange, terms: SessionTerms, signal: A
 
 function bestAuthType({ subject }: SessionTerms, offered: AuthCapabilities | undefined): AuthType {
   const best = AUTH_TYPES.find((type) => offered && offersAuthType(offered, type));
-  if (best === undefined)
+  if (best === undefined) {
     throw bmcFailure(subject, 'SIDERO_BMC_UNSUPPORTED', 'it offers no authentication of IPMI 1.5 that we speak (MD5, straight password, none)');
+  }
   return best;
 }
 
@@ -105,8 +106,8 @@ function activate(
 function activationFailure({ subject }: SessionTerms, code: number): Error {
   const { noSlot, noSlotForUser, noSlotForPrivilege, privilegeExceeds } = ACTIVATION_REFUSED;
   const why = `(${hex(code)})`;
-  if (code === noSlot || code === noSlotForUser || code === noSlotForPrivilege)
-    return bmcFailure(subject, 'SIDERO_BMC_BUSY', `it has no free session ${why}`);
+  const isFull = code === noSlot || code === noSlotForUser || code === noSlotForPrivilege;
+  if (isFull) return bmcFailure(subject, 'SIDERO_BMC_BUSY', `it has no free session ${why}`);
   if (code === privilegeExceeds) return bmcFailure(subject, 'SIDERO_BMC_AUTH', `the user may not have the privilege level that was asked for ${why}`);
   return completionFailure(subject, 'login', code);
 }

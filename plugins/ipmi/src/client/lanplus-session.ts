@@ -26,8 +26,8 @@ import type { Exchange } from './exchange.ts';
 import { sequenceWindow } from './sequence-window.ts';
 import type { Session, SessionTerms } from './session.ts';
 
-/** Silence to the first two packets of one suite lets the next have its try: some BMCs don't answer what they don't speak. */
-const ATTEMPTS_PER_SUITE = 2;
+/** Attempts at each step. What stays silent is tried from the start, or with the next suite: some BMCs don't answer what they don't speak. */
+const ATTEMPTS_PER_STEP = 2;
 const NO_ANSWER = 'no answer';
 const LAN_HINT = 'spec.bmc.interface "lan" may do';
 
@@ -56,13 +56,13 @@ export async function openLanplus(exchange: Exchange, terms: SessionTerms, signa
 function noSuiteFailure({ subject }: SessionTerms, refused: readonly string[], isIpmi2: boolean): SideroError {
   const story = refused.join('; ');
   // Silence may be the network's: only what was refused in words is certain.
-  if (!refused.some((each) => each.endsWith(NO_ANSWER)))
-    return bmcFailure(subject, 'SIDERO_BMC_UNSUPPORTED', `no cipher suite of ours suits it: ${story}`);
+  const isCertain = !refused.some((each) => each.endsWith(NO_ANSWER));
+  if (isCertain) return bmcFailure(subject, 'SIDERO_BMC_UNSUPPORTED', `no cipher suite of ours suits it: ${story}`);
   if (isIpmi2) return bmcFailure(subject, 'SIDERO_BMC_UNREACHABLE', `it tells what logins it takes, and not all begin: ${story}`);
   return bmcFailure(subject, 'SIDERO_BMC_UNSUPPORTED', `it is silent to RMCP+, as BMCs of IPMI 1.5 are; ${LAN_HINT}`);
 }
 
-// Nothing is signed yet: one packet that was changed, or crossed with its repetition, is not to look like a wrong user or password. A login
+// Nothing is signed yet: a packet that was changed, or crossed with its repetition, is not to look like a wrong user or password. A login
 // that is refused twice is; more often, and BMCs lock users out.
 async function tryAgain(run: () => Promise<Outcome>): Promise<Outcome> {
   const first = await run();
@@ -83,6 +83,7 @@ class Opening {
   readonly #exchange: Exchange;
   readonly #terms: OpeningTerms;
   readonly #signal: AbortSignal;
+  readonly #waitsMs: readonly number[];
   readonly #consoleSessionId = randomBytes(4).readUInt32LE() || 1;
   #tag = randomBytes(1)[0]!;
 
@@ -90,6 +91,7 @@ class Opening {
     this.#exchange = exchange;
     this.#terms = terms;
     this.#signal = signal;
+    this.#waitsMs = terms.waitsMs.slice(0, ATTEMPTS_PER_STEP);
   }
 
   async run(): Promise<Outcome> {
@@ -116,13 +118,12 @@ class Opening {
   }
 
   #open(): Promise<OpenSessionAnswer | Refusal | undefined> {
-    const { suite, privilege, waitsMs } = this.#terms;
+    const { suite, privilege } = this.#terms;
     const consoleSessionId = this.#consoleSessionId;
     return this.#ask({
       types: [PAYLOAD.openRequest, PAYLOAD.openResponse],
       encode: (tag) => encodeOpenRequest({ tag, privilege: PRIVILEGE[privilege], consoleSessionId, algorithms: suite.algorithms }),
       decode: decodeOpenAnswer,
-      waitsMs: waitsMs.slice(0, ATTEMPTS_PER_SUITE),
     });
   }
 
@@ -131,7 +132,6 @@ class Opening {
       types: [PAYLOAD.rakp1, PAYLOAD.rakp2],
       encode: (tag) => encodeRakp1({ ...ours, tag, bmcSessionId }),
       decode: decodeRakp2,
-      waitsMs: this.#terms.waitsMs,
     });
   }
 
@@ -141,7 +141,6 @@ class Opening {
       types: [PAYLOAD.rakp3, PAYLOAD.rakp4],
       encode: (tag) => encodeRakp3({ tag, status: 0, bmcSessionId, authCode: rakp3Code(handshake) }),
       decode: decodeRakp4,
-      waitsMs: this.#terms.waitsMs,
     });
   }
 
@@ -162,7 +161,7 @@ class Opening {
   }
 
   #silent(step: string): SideroError {
-    const problem = `it began to open a session, then to ${step} ${this.#exchange.silence(this.#terms.waitsMs)}`;
+    const problem = `it began to open a session, then to ${step} ${this.#exchange.silence(this.#waitsMs)}`;
     return bmcFailure(this.#terms.subject, 'SIDERO_BMC_UNREACHABLE', problem);
   }
 
@@ -178,7 +177,7 @@ class Opening {
         const isOurs = answer.consoleSessionId === this.#consoleSessionId || (answer.status !== 0 && answer.consoleSessionId === 0);
         return isOurs && answer.tag === tag ? { answer } : 'unexpected';
       },
-      waitsMs: step.waitsMs,
+      waitsMs: this.#waitsMs,
       signal: this.#signal,
     });
   }
@@ -189,7 +188,6 @@ interface Step<T> {
   readonly types: readonly [question: number, answer: number];
   encode(tag: number): Uint8Array;
   decode(payload: Uint8Array): T;
-  readonly waitsMs: readonly number[];
 }
 
 function isSuite({ algorithms }: CipherSuite, { algorithms: taken }: OpenSessionAnswer): boolean {
