@@ -124,11 +124,11 @@ function held({ wipe, server }: Facts): Step | undefined {
 }
 
 // An agent that waits for work is handed the wipe when it asks next; it needs no reboot.
-function agentIsThere({ server, isAgentThere, now }: Facts): Step | undefined {
+function agentIsThere({ server, isAgentThere, now, rebootTimeoutMs }: Facts): Step | undefined {
   const name = 'AwaitingAgent';
   const { step } = server.status ?? {};
   const since = (step?.name === name && timeOf(step.since)) || now;
-  const until = later(since, AGENT_PATIENCE_MS);
+  const until = later(since, Math.min(AGENT_PATIENCE_MS, rebootTimeoutMs));
   if (!isAgentThere || until <= now) return undefined;
   return rest(
     { name, reason: 'its agent is running', next: 'the agent is handed the wipe when it asks next', until, ready: false },

@@ -365,6 +365,8 @@ describe('a request', () => {
   test('to wipe begins anew, also for a clean server and for one whose wipe stopped', () => {
     expect(answer({ ...clean(), request: 'wipe 1' })).toEqual({ state: 'done', effect: 'forget-wipe' });
     expect(answer({ status: { wipe: { state: 'stalled' } }, request: 'wipe 1' })).toEqual({ state: 'done', effect: 'forget-wipe' });
+    const abandoned = { wipe: { state: 'running', attempt: 3 } };
+    expect(answer({ status: abandoned, request: 'wipe 1' })).toEqual({ state: 'done', effect: 'forget-wipe' });
   });
 
   test('to read the power reads it', () => {

@@ -1,4 +1,4 @@
-import type { OperatorRequest, PowerActionRecord, RequestVerb } from '../../index.ts';
+import { heldByRecord, type OperatorRequest, type PowerActionRecord, type RequestVerb } from '../../index.ts';
 import { LOOK, troubleOf } from './power-record.ts';
 import type { Deed, Facts, Intent, Step } from './step.ts';
 
@@ -56,9 +56,10 @@ function whyNoWipe(facts: Facts): string | undefined {
   return isWiping(facts) ? 'a wipe goes on' : undefined;
 }
 
+// What was given up says "running" for ever: only a request ends that.
 function isWiping({ server }: Facts): boolean {
   const { isClean, wipe } = server.status ?? {};
-  return !isClean && (wipe?.state === 'handed' || wipe?.state === 'running');
+  return !isClean && heldByRecord(server) === undefined && (wipe?.state === 'handed' || wipe?.state === 'running');
 }
 
 // We were restarted in the middle. Never twice: a person looks, and asks again.
