@@ -41,7 +41,12 @@ describe('of several systems', () => {
   });
 });
 
-test('the only system is taken whatever it is called', async () => {
+test('the only system is not taken when UUID and serial number both tell that it is another machine', async () => {
+  service.systems.set('a', aSystem({ UUID: OTHER, SerialNumber: 'SN-2' }));
+  await expect(chosen()).rejects.toMatchObject({ code: 'SIDERO_BMC_UNSUPPORTED', message: expect.stringContaining(OTHER) });
+});
+
+test('the only system is taken when it does not say clearly that it is another', async () => {
   service.systems.set('a', aSystem({ UUID: OTHER, SerialNumber: undefined }));
   expect(await chosen()).toBe('/redfish/v1/Systems/a, by the only one');
 });

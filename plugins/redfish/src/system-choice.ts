@@ -9,7 +9,8 @@ export interface ChosenSystem {
 }
 
 /**
- * The system of a service that is the machine of this Server: that with its SMBIOS UUID, else with its serial number, else the only one.
+ * The system of a service that is the machine of this Server: that with its SMBIOS UUID, else with its serial number, else the only one
+ * unless both tell that it is another machine: an endpoint that went to somebody else must not cost him his power.
  * @throws SIDERO_BMC_UNSUPPORTED, naming what was found
  */
 export async function chooseSystem(client: ServiceClient, server: Server, signal: AbortSignal): Promise<ChosenSystem> {
@@ -25,10 +26,16 @@ export async function chooseSystem(client: ServiceClient, server: Server, signal
   const bySerial = onlyOne(systems.filter(({ document }) => hasSerialOf(document, server)));
   if (bySerial) return { path: bySerial.path, by: 'serial number' };
   const only = onlyOne(systems);
-  if (only) return { path: only.path, by: 'the only one' };
+  if (only && !isAnother(only.document, server)) return { path: only.path, by: 'the only one' };
   const found = systems.map(({ path, document }) => document.UUID ?? document.SerialNumber ?? path);
   const listed = found.length === 0 ? 'it has none at all' : `it has ${client.service.clause(found.join(', '))}`;
   throw client.failures.unsupported(`none of its systems has the UUID or the serial number of this Server: ${listed}`);
+}
+
+// One alone may be told wrongly, or in a form of its own; not both.
+function isAnother({ UUID, SerialNumber }: ComputerSystem, server: Server): boolean {
+  const serial = server.spec?.hardware?.system?.serialNumber?.trim() ?? '';
+  return digitsOf(UUID ?? '') !== undefined && digitsOf(server.metadata.name) !== undefined && serial !== '' && Boolean(SerialNumber?.trim());
 }
 
 const onlyOne = <T>(all: readonly T[]): T | undefined => (all.length === 1 ? all[0] : undefined);
