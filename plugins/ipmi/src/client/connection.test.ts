@@ -113,6 +113,20 @@ describe('users', () => {
     ]);
   });
 
+  test('are found also on a BMC that wants to be told the channel', async () => {
+    const answer: Script['answer'] = ({ name, data }) => {
+      if (name === 'getChannelInfo') return data[0] === 3 ? [3, 4, 1] : 0xcc;
+      if (name === 'getUserAccess') return data[0] === 3 ? [3, 1, 0, 0x34] : 0xcc;
+      return name === 'getUserName' && data[0] === 3 ? [...Buffer.alloc(16).fill('sidero', 0, 6)] : 0xcc;
+    };
+    await using bmc = await scriptedBmc();
+    await using connection = await BmcConnection.open(termsOf(bmc), never);
+    bmc.script.answer = answer;
+    const room = new Users(connection, { server: 's', device: 'd' });
+    expect(await room.find('sidero', never)).toBe(3);
+    expect(await room.find('nobody', never)).toBeUndefined();
+  });
+
   test('a password is tested in the length it was set with', async () => {
     await using bmc = await scriptedBmc();
     await using connection = await BmcConnection.open(termsOf(bmc), never);

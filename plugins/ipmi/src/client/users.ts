@@ -18,6 +18,7 @@ import {
 } from '../wire/user-commands.ts';
 import { bmcFailure, type Subject } from './bmc-failure.ts';
 import { type BmcConnection, nothing } from './connection.ts';
+import { lanChannel } from './lan-channel.ts';
 
 /** A password of a user, in the form the BMC keeps it. */
 export interface UserPassword {
@@ -73,11 +74,18 @@ export class Users {
 
   /** The number of the user with that name; undefined when there is none. */
   async find(name: string, signal: AbortSignal): Promise<number | undefined> {
-    const { maxUsers } = await this.access({ channel: THIS_CHANNEL, userId: 1 }, signal);
+    const { maxUsers } = await this.#firstAccess(signal);
     for (let userId = 1; userId <= maxUsers; userId++) {
       if ((await this.name(userId, signal)) === name) return userId;
     }
     return undefined;
+  }
+
+  // Not every BMC takes "the channel we are on" here.
+  async #firstAccess(signal: AbortSignal): Promise<UserAccess> {
+    const data = encodeUserOnChannel({ channel: THIS_CHANNEL, userId: 1 });
+    const access = await this.#bmc.commandIfKnown({ command: COMMAND.getUserAccess, what: 'user access', data, signal }, decodeUserAccess);
+    return access ?? this.access({ channel: (await lanChannel(this.#bmc, signal)) ?? 1, userId: 1 }, signal);
   }
 
   /** Gives a user, found by name, another password, and has the BMC test it. */
