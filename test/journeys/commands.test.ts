@@ -156,25 +156,40 @@ describe('sidero wipe', { timeout: 60_000 }, () => {
   });
 });
 
-test('a request that nobody answers is taken back', { timeout: 60_000 }, async () => {
-  // An API without a sidero, as while it is restarted.
-  const log = createLogger({ level: 'silent' });
-  const api = await startApiServer({ customResources: coreCustomResources(), log });
-  const resources = createResourceClient({ kubeConfig: () => api.kubeConfig, log, metrics: createMetrics(), component: 'test' });
-  try {
+describe('without a sidero that answers, as while it is restarted', { timeout: 120_000 }, () => {
+  let api: Awaited<ReturnType<typeof startApiServer>>;
+  let resources: ReturnType<typeof createResourceClient>;
+  let file: string;
+  beforeAll(async () => {
+    const log = createLogger({ level: 'silent' });
+    api = await startApiServer({ customResources: coreCustomResources(), log });
+    resources = createResourceClient({ kubeConfig: () => api.kubeConfig, log, metrics: createMetrics(), component: 'test' });
     await resources.create(ServerKind, aServer());
-    await writeFile(join(folder, 'idle'), api.kubeConfig.exportConfig());
-    const asked = command('power', 'off', FIXTURE_UUID, '--wait', '3s', '--kubeconfig', join(folder, 'idle'));
-    const annotations = async () => (await resources.get(ServerKind, { name: FIXTURE_UUID }, { live: true }))?.metadata.annotations ?? {};
-    await expect
-      .poll(annotations, { timeout: 30_000 })
-      .toMatchObject({ 'metal.sidero.dev/request': expect.stringMatching(/^power-off \w+$/) as string });
+    file = join(folder, 'idle');
+    await writeFile(file, api.kubeConfig.exportConfig());
+  });
+  afterAll(async () => {
+    await resources?.close();
+    await api?.close();
+  });
+  const request = async () =>
+    (await resources.get(ServerKind, { name: FIXTURE_UUID }, { live: true }))?.metadata.annotations?.['metal.sidero.dev/request'];
+
+  test('a request is taken back when its time is over', async () => {
+    const asked = command('power', 'off', FIXTURE_UUID, '--wait', '3s', '--kubeconfig', file);
+    await expect.poll(request, { timeout: 30_000 }).toMatch(/^power-off \w+$/);
     expect(await asked).toMatchObject({ thrown: { code: 'SIDERO_REQUEST_UNANSWERED' } });
-    expect(await annotations()).toEqual({});
-  } finally {
-    await resources.close();
-    await api.close();
-  }
+    expect(await request()).toBeUndefined();
+  });
+
+  test('a request is taken back with Ctrl-C', async () => {
+    const child = execFile(process.execPath, ['--conditions=source', program, 'power', 'off', FIXTURE_UUID, '--kubeconfig', file]);
+    const ended = new Promise((settle) => child.once('exit', settle));
+    await expect.poll(request, { timeout: 60_000 }).toMatch(/^power-off \w+$/);
+    child.kill('SIGINT');
+    expect(await ended).toBe(130);
+    expect(await request()).toBeUndefined();
+  });
 });
 
 test('an error ends the process with 1 and says what to do next', { timeout: 120_000 }, async () => {

@@ -42,6 +42,8 @@ export async function followServer<T>({ sidero, server, waitMs, tell }: Followin
   const end = Promise.withResolvers<T | undefined>();
   const stop = new AbortController();
   const signal = AbortSignal.any([sidero.signal, stop.signal]);
+  // It may be over before anybody waits for it.
+  end.promise.catch(() => undefined);
   const interrupt = (): void => end.reject(sidero.signal.reason);
   sidero.signal.addEventListener('abort', interrupt, { once: true });
   const told = once(tell);
@@ -58,15 +60,15 @@ export async function followServer<T>({ sidero, server, waitMs, tell }: Followin
     },
     signal,
   );
-  const timer = setTimeout(() => end.resolve(undefined), waitMs);
+  let timer: NodeJS.Timeout | undefined;
   try {
     await resources.synced(signal);
     await begin();
+    timer = setTimeout(() => end.resolve(undefined), waitMs);
     return await end.promise;
   } finally {
     clearTimeout(timer);
     sidero.signal.removeEventListener('abort', interrupt);
-    end.promise.catch(() => undefined);
     stop.abort();
   }
 }

@@ -31,12 +31,18 @@ export function powerCommand(program: Command): void {
   );
 }
 
-/** Runs one command about one Server; what it gives is printed. */
+/** Runs one command about one Server; what it gives is printed. Ctrl-C ends it with 130, as a shell has it. */
 export async function run(name: string, options: Options, command: (following: Following) => Promise<string>): Promise<void> {
   await using sidero = runningSidero(options);
   const tell = (line: string): void => void process.stderr.write(`${line}\n`);
-  const text = await command({ sidero, server: name, waitMs: options.wait, tell });
-  process.stdout.write(`${text}\n`);
+  try {
+    const text = await command({ sidero, server: name, waitMs: options.wait, tell });
+    process.stdout.write(`${text}\n`);
+  } catch (thrown) {
+    if (!sidero.signal.aborted) throw thrown;
+    tell('interrupted');
+    process.exitCode = 130;
+  }
 }
 
 async function status(following: Following): Promise<string> {

@@ -1,6 +1,8 @@
 const SILENCES = 3;
 const FIRST_WAIT_MS = 10_000;
 const LONGEST_WAIT_MS = 5 * 60_000;
+/** Nobody has asked for so long: nobody will. */
+const FORGOTTEN_MS = 60 * 60_000;
 
 /**
  * Spares a device that does not answer, and those who ask it: after three silences in a row nobody asks it for 10 s, then one may; each further
@@ -22,6 +24,11 @@ export class Breaker {
   /** Until when nobody may ask; undefined: now. */
   refusesUntil(nowMs: number): Date | undefined {
     return nowMs < this.#untilMs ? new Date(this.#untilMs) : undefined;
+  }
+
+  /** Whether what it knows may still spare anybody something. */
+  matters(nowMs: number): boolean {
+    return this.isOpen && nowMs < this.#untilMs + FORGOTTEN_MS;
   }
 
   answered(): void {

@@ -76,7 +76,12 @@ export class Device {
   /** Nothing is kept, under way or remembered: a new one would do as well. */
   get isForgettable(): boolean {
     const nowMs = this.#nowMs();
-    return this.#turns.isFree && this.#kept.isEmpty && this.#locks.isEmpty(nowMs) && !this.#breaker.isOpen;
+    return this.#turns.isFree && this.#kept.isEmpty && this.#locks.isEmpty(nowMs) && !this.#breaker.matters(nowMs);
+  }
+
+  /** It is no longer asked: nor is it counted among those that do not answer. */
+  forget(): void {
+    if (this.#breaker.isOpen) this.#policy.meters.breakers(this.#about.driver, -1);
   }
 
   /** A login that was refused may be tried at once. */

@@ -2,24 +2,25 @@ import type { PowerDriver } from '../registries.ts';
 import type { Server } from '../resources/kinds.ts';
 import { Device, type DevicePolicy } from './device.ts';
 
-const FEW = 256;
+const SWEEP_MS = 10 * 60_000;
 
 /** The devices that drivers were asked for lately. They share nothing: a dead one delays nobody else. */
 export class Devices {
   readonly #policy: DevicePolicy;
   readonly #byName = new Map<string, Device>();
-  #sweepAt = FEW;
+  #sweptMs: number;
 
   constructor(policy: DevicePolicy) {
     this.#policy = policy;
+    this.#sweptMs = policy.clock.now().getTime();
   }
 
   of(driver: PowerDriver, server: Server): Device {
+    this.#sweep();
     const device = deviceNameOf(driver, server);
     const name = `${driver.name} ${device}`;
     const known = this.#byName.get(name);
     if (known) return known;
-    this.#sweep();
     const added = new Device({ driver: driver.name, device }, this.#policy);
     this.#byName.set(name, added);
     return added;
@@ -29,11 +30,16 @@ export class Devices {
     await Promise.all([...this.#byName.values()].map((device) => device.close()));
   }
 
-  // Each time the number has doubled: servers come and go, and the process stays.
+  // Servers come and go, and the process stays.
   #sweep(): void {
-    if (this.#byName.size < this.#sweepAt) return;
-    for (const [name, device] of this.#byName) if (device.isForgettable) this.#byName.delete(name);
-    this.#sweepAt = Math.max(FEW, this.#byName.size * 2);
+    const nowMs = this.#policy.clock.now().getTime();
+    if (nowMs - this.#sweptMs < SWEEP_MS) return;
+    this.#sweptMs = nowMs;
+    for (const [name, device] of this.#byName) {
+      if (!device.isForgettable) continue;
+      device.forget();
+      this.#byName.delete(name);
+    }
   }
 }
 
