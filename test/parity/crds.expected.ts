@@ -34,6 +34,12 @@ export const shapes: Readonly<Record<string, Shape>> = {
     reason: 'string minLength=1 maxLength=256',
     message: 'string minLength=1 maxLength=10240',
   },
+  // Ours; see docs/crd-additions.md.
+  V1beta2Condition: {
+    ...{ 'type!': 'string', 'status!': 'string', 'reason!': 'string', 'message!': 'string' },
+    'lastTransitionTime!': 'time',
+    observedGeneration: 'u64',
+  },
   ConfigPatch: { 'op!': 'string', 'path!': 'string', value: 'any' },
   Cpu: { manufacturer: 'string', version: 'string' },
   CredentialSource: { secretKeyRef: { 'namespace!': 'string', 'name!': 'string', 'key!': 'string' } },
@@ -242,6 +248,9 @@ export const groups = {
   },
   'infrastructure.cluster.x-k8s.io': { webhookService: 'caps-webhook-service', certificate: 'sidero-system/caps-serving-cert', labels: {} },
 } as const;
+
+/** The contract of Cluster API that came after the original; ours. */
+export const addedLabels = { 'cluster.x-k8s.io/v1beta2': 'v1alpha3' };
 
 export const commonLabels = {
   app: 'sidero',

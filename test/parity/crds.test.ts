@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { coreCustomResources, type CustomResourceDefinition } from '@sidero/core';
 import { capsCustomResources } from '@sidero/plugin-caps';
 import { describe, expect, test } from 'vitest';
-import { commonLabels, groups, kinds, type Shape, shapes, types } from './crds.expected.ts';
+import { addedLabels, commonLabels, groups, kinds, type Shape, shapes, types } from './crds.expected.ts';
 
 /** A field by its path and its attributes: `.spec.bmc.port`, `type=integer format=int32`. */
 type Field = readonly [path: string, attributes: string];
@@ -53,14 +53,20 @@ function* fieldsOfShape(shape: Shape, path: string, attributes: readonly string[
 /** The table of docs/crd-additions.md. */
 const additions = readFileSync(new URL('../../docs/crd-additions.md', import.meta.url), 'utf8')
   .split('\n')
-  .map((line) => /^\| (\w+) \| (v1[\w, ]+) \| `(.+?)` \| (\w+)(?: \(([\w-]+)\))? \|/.exec(line))
+  .map((line) => /^\| (\w+) \| (v1[\w, ]+) \| `(.+?)` \| (\w+(?:\[\])?)(?: \(([\w-]+)\))? \|/.exec(line))
   .filter((row) => row !== null)
   .map(([, kind, versions, field, type, format]) => ({
     kind: kind!,
     versions: versions!.split(', '),
     field: field!,
-    attributes: joined([`type=${type}`, format ? `format=${format}` : '']),
+    fields: addedFields(`.${field}`, { type: type!, format }),
   }));
+
+/** A row names a type of OpenAPI, or what stands in crds.expected.ts: `any`, or a list of a shape. */
+function addedFields(path: string, { type, format }: { type: string; format: string | undefined }): Field[] {
+  const isExpected = type === 'any' || type.endsWith('[]');
+  return isExpected ? [...fieldsOfShape(type, path)] : [[path, joined([`type=${type}`, format ? `format=${format}` : ''])]];
+}
 
 function versionOf(definition: CustomResourceDefinition, name: string) {
   return definition.spec.versions.find((version) => version.name === name)!;
@@ -81,7 +87,7 @@ describe.each(Object.entries(kinds))('%s', (kind, expected) => {
       kind: 'CustomResourceDefinition',
       metadata: {
         name: `${expected.plural}.${expected.group}`,
-        labels: { ...commonLabels, ...group.labels },
+        labels: { ...commonLabels, ...group.labels, ...(kind.startsWith('Metal') ? addedLabels : {}) },
         annotations: { 'controller-gen.kubebuilder.io/version': 'v0.17.0', 'cert-manager.io/inject-ca-from': group.certificate },
       },
       spec: {
@@ -134,7 +140,7 @@ describe.each(Object.entries(kinds))('%s', (kind, expected) => {
         added.filter(({ field }) => paths.has(`.${field}`)),
         'listed as additions, but the original has them',
       ).toEqual([]);
-      const wanted = [...original, ...added.map(({ field, attributes }): Field => [`.${field}`, attributes])];
+      const wanted = [...original, ...added.flatMap(({ fields: those }) => those)];
       expect(Object.fromEntries(fields)).toEqual(Object.fromEntries(wanted));
     });
 

@@ -18,14 +18,11 @@ interface OldClusterSpec {
   apiEndpoints?: Endpoint[];
 }
 
-interface OldClusterStatus {
-  ready?: boolean;
-  apiEndpoints?: Endpoint[];
-}
+type OldClusterStatus = Partial<MetalClusterStatus> & { apiEndpoints?: Endpoint[] };
 
 type OldMachineSpec = Omit<MetalMachineSpec, 'serverClassRef'>;
 
-interface OldMachineStatus {
+interface OldMachineStatus extends Pick<MetalMachineStatus, 'failureDomain' | 'initialization' | 'v1beta2'> {
   ready?: boolean;
   errorReason?: string;
   errorMessage?: string;
@@ -66,12 +63,13 @@ function oldCluster({ spec, status }: HubCluster): OldCluster {
   const shown = isKnown(controlPlaneEndpoint) ? { apiEndpoints: [controlPlaneEndpoint] } : {};
   return {
     spec: spec && { ...shared, ...shown },
-    status: status || isKnown(controlPlaneEndpoint) ? { ready: status?.ready ?? false, ...shown } : undefined,
+    status: status || isKnown(controlPlaneEndpoint) ? { ...status, ready: status?.ready ?? false, ...shown } : undefined,
   };
 }
 
 function hubCluster({ spec, status }: OldCluster, restored: HubCluster | undefined): HubCluster {
   const { apiEndpoints, ...shared } = spec ?? {};
+  const { apiEndpoints: _, ...observed } = status ?? {};
   const was = restored?.spec?.controlPlaneEndpoint;
   // An endpoint that is not known does not show, so its absence says nothing.
   const controlPlaneEndpoint = apiEndpoints?.[0] ?? status?.apiEndpoints?.[0] ?? (spec && !isKnown(was) ? was : undefined);
@@ -79,7 +77,7 @@ function hubCluster({ spec, status }: OldCluster, restored: HubCluster | undefin
   const wasMadeUp = ready === undefined && restored !== undefined && !restored.status;
   return {
     spec: spec || controlPlaneEndpoint ? { ...shared, ...defined({ controlPlaneEndpoint }) } : undefined,
-    status: status && !wasMadeUp ? defined({ ready }) : undefined,
+    status: status && !wasMadeUp ? defined({ ...observed, ready }) : undefined,
   };
 }
 
@@ -96,14 +94,15 @@ function hubMachineSpec(old: OldMachineSpec, restored: MetalMachineSpec | undefi
   return { ...old, ...defined({ serverClassRef: restored?.serverClassRef }) };
 }
 
-function oldMachineStatus({ ready, failureReason, failureMessage }: MetalMachineStatus): OldMachineStatus {
-  return { ready: ready ?? false, ...defined({ errorReason: failureReason, errorMessage: failureMessage }) };
+function oldMachineStatus({ ready, failureReason, failureMessage, addresses: _, conditions: __, ...shared }: MetalMachineStatus): OldMachineStatus {
+  return { ...shared, ready: ready ?? false, ...defined({ errorReason: failureReason, errorMessage: failureMessage }) };
 }
 
 function hubMachineStatus(old: OldMachineStatus, restored: HubMachine | undefined): MetalMachineStatus {
   const ready = readiness(old, restored);
   const { addresses, conditions } = restored?.status ?? {};
-  return defined({ ready, failureReason: old.errorReason, failureMessage: old.errorMessage, addresses, conditions });
+  const { errorReason: failureReason, errorMessage: failureMessage, ...shared } = old;
+  return defined({ ...shared, ready, failureReason, failureMessage, addresses, conditions });
 }
 
 /** What the hub has as `ready`: none where it had none and the old version, which must have one, says false. */

@@ -34,8 +34,19 @@ export interface MetalClusterSpec {
 
 /** State of the infrastructure; written by Sidero only. */
 export interface MetalClusterStatus {
+  /** Observations about the cluster: Ready, ControlPlaneEndpointSet. */
+  conditions?: Condition[];
+  /** Values of the label topology.kubernetes.io/zone of the accepted Servers, in the form that the installed Cluster API reads: a list from version 1.11 on, else a map. */
+  failureDomains?: unknown;
+  /** What Cluster API from version 1.11 on waits for. */
+  initialization?: {
+    /** Whether machines may be made; the same as ready. */
+    provisioned?: boolean;
+  };
   /** Whether the owning Cluster was found, and machines may be made. */
   ready: boolean;
+  /** The observations in the form of Cluster API from version 1.11 on; earlier versions know to look here too. */
+  v1beta2?: V1beta2Status;
 }
 
 /** The demand of a Cluster API Machine for a Server. */
@@ -65,12 +76,21 @@ export interface MetalMachineStatus {
   addresses?: MachineAddress[];
   /** Progress of Talos on the machine, and ProviderSet: whether its Node has the providerID. */
   conditions?: Condition[];
+  /** Where the Server is, as its label topology.kubernetes.io/zone says. */
+  failureDomain?: string;
   /** Why the machine cannot recover, in a sentence. */
   failureMessage?: string;
   /** The same in one word. */
   failureReason?: string;
+  /** What Cluster API from version 1.11 on waits for. */
+  initialization?: {
+    /** Whether a Server is allocated; the same as ready. */
+    provisioned?: boolean;
+  };
   /** Whether a Server is allocated. */
   ready?: boolean;
+  /** The observations in the form of Cluster API from version 1.11 on; earlier versions know to look here too. */
+  v1beta2?: V1beta2Status;
 }
 
 /** What MetalMachines are made from. Its spec never changes: make another template instead. */
@@ -91,4 +111,26 @@ export interface MetalMachineTemplateSpec {
     /** Spec of each MetalMachine. */
     spec: MetalMachineSpec;
   };
+}
+
+/** An observation about this object, in the form Kubernetes uses. */
+export interface V1beta2Condition {
+  /** When the status of the condition last changed. */
+  lastTransitionTime: string;
+  /** The reason in a sentence, for people. */
+  message: string;
+  /** Generation of the object that was looked at. */
+  observedGeneration?: number;
+  /** The reason in one CamelCase word, for programs. */
+  reason: string;
+  /** True, False or Unknown. */
+  status: string;
+  /** What the condition is about; at most one condition of each type. */
+  type: string;
+}
+
+/** The observations in the form of Cluster API from version 1.11 on; earlier versions know to look here too. */
+export interface V1beta2Status {
+  /** The conditions, and Paused. */
+  conditions?: V1beta2Condition[];
 }
