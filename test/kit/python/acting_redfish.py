@@ -2,7 +2,7 @@
 
 sushy-tools' emulator with real machines behind its systems. CONFIG is JSON: address, port, users (name to password), systems (uuid,
 name, serial), socket (of the chassis), dir (for its files), and cert and key for TLS. Beside what the emulator has: power acts at once, `Once`
-counts, PowerCycle, ETags that guard a PATCH, and a SessionService.
+counts, PowerCycle, ETags that guard a PATCH, a SessionService, and accounts whose passwords can be changed.
 """
 
 import hashlib
@@ -24,6 +24,8 @@ from chassis import Chassis
 SYSTEMS = "/redfish/v1/Systems/"
 SESSION_SERVICE = "/redfish/v1/SessionService"
 SESSIONS = SESSION_SERVICE + "/Sessions"
+ACCOUNT_SERVICE = "/redfish/v1/AccountService"
+ACCOUNTS = ACCOUNT_SERVICE + "/Accounts"
 ORDERS = {
     "On": ("power", "1"),
     "ForceOn": ("power", "1"),
@@ -92,6 +94,7 @@ class ActingDriver(fakedriver.FakeDriver):
 fakedriver.FakeDriver = ActingDriver
 app = main.app
 tokens = {}
+users = {}
 
 
 def failed(status, message):
@@ -125,6 +128,7 @@ def complete(response):
     body = response.get_json()
     if request.path.rstrip("/") == "/redfish/v1":
         body["SessionService"] = {"@odata.id": SESSION_SERVICE}
+        body["AccountService"] = {"@odata.id": ACCOUNT_SERVICE}
         body["Links"] = {"Sessions": {"@odata.id": SESSIONS}}
     elif request.path.startswith(SYSTEMS) and request.path.count("/") == 4:
         uuid = body["UUID"]
@@ -172,6 +176,38 @@ def log_out(name):
     return "", 204
 
 
+@app.route(ACCOUNT_SERVICE)
+def account_service():
+    return {"@odata.id": ACCOUNT_SERVICE, "ServiceEnabled": True, "Accounts": {"@odata.id": ACCOUNTS}}
+
+
+@app.route(ACCOUNTS)
+def list_accounts():
+    members = [{"@odata.id": f"{ACCOUNTS}/{number}"} for number in range(1, len(users) + 1)]
+    return {"@odata.id": ACCOUNTS, "Members": members, "Members@odata.count": len(members)}
+
+
+@app.route(ACCOUNTS + "/<int:number>", methods=["GET", "PATCH"])
+def account(number):
+    if not 1 <= number <= len(users):
+        return failed(404, "there is no such account")
+    name = list(users)[number - 1]
+    if flask.request.method == "GET":
+        return {"@odata.id": f"{ACCOUNTS}/{number}", "Id": str(number), "UserName": name, "Password": None, "Enabled": True}
+    password = (flask.request.get_json(silent=True) or {}).get("Password")
+    if not isinstance(password, str) or len(password) < 4:
+        return failed(400, "a password has four characters or more")
+    users[name] = password
+    write_passwords()
+    return "", 204
+
+
+def write_passwords():
+    with open(app.config["SUSHY_EMULATOR_AUTH_FILE"], "w", encoding="utf-8") as file:
+        for user, password in users.items():
+            file.write(f"{user}:{bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()}\n")
+
+
 class Doorkeeper(main.RedfishAuthMiddleware):
     """Lets in who has a token, and who comes for one; asks the others for name and password."""
 
@@ -192,9 +228,6 @@ class Http11(WSGIRequestHandler):
 
 def serve(config):
     passwords = os.path.join(config["dir"], "htpasswd")
-    with open(passwords, "w", encoding="utf-8") as file:
-        for user, password in config["users"].items():
-            file.write(f"{user}:{bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()}\n")
     app.config.update(
         SUSHY_EMULATOR_AUTH_FILE=passwords,
         SUSHY_EMULATOR_FAKE_DRIVER=True,
@@ -202,6 +235,8 @@ def serve(config):
         SUSHY_EMULATOR_FAKE_SYSTEMS=config["systems"],
         CHASSIS_SOCKET=config["socket"],
     )
+    users.update(config["users"])
+    write_passwords()
     app.wsgi_app = Doorkeeper(app.wsgi_app, passwords)
     tls = None
     if "cert" in config:

@@ -88,7 +88,7 @@ export interface ActingRedfish extends RedfishProcess {
 
 /**
  * sushy-tools' emulator with machines behind its systems, and with what it lacks: power acts at once, `Once` counts, PowerCycle, ETags, login
- * sessions.
+ * sessions, accounts whose passwords can be changed.
  * @throws SIDERO_SIMULATOR_UNSUPPORTED, SIDERO_SIMULATOR_LATE
  */
 export async function startActingRedfish(options: RedfishOptions<ActingSystem>): Promise<ActingRedfish> {
