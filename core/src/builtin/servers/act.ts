@@ -35,6 +35,8 @@ interface Given {
   readonly told: Told | undefined;
 }
 
+/** A watch may be that late. */
+const CACHE_LAG_MS = 2000;
 const AT_ONCE = { requeueAfterMs: 0 };
 
 /**
@@ -54,7 +56,7 @@ export async function act(tools: Acting, facts: Facts, given: Given): Promise<ty
   } catch (thrown) {
     // Whoever leads next finds it begun, and looks.
     tools.signal.throwIfAborted();
-    if (thrown instanceof Overtaken) await conclude(tools, { server, record: overtaken(begun, thrown) });
+    if (thrown instanceof Overtaken) await conclude(tools, { server, record: overtaken(begun, thrown, tools.now()) });
     else if (isOfPower(thrown)) await failed(tools, { server, facts, begun, intent, problem: thrown });
     else throw thrown;
   }
@@ -119,8 +121,9 @@ async function refuseOvertaken({ resources }: Acting, { server, boundSince }: Fa
   if (isBound !== (boundSince !== undefined)) throw new Overtaken(isBound ? 'it was allocated meanwhile' : 'it was released meanwhile');
 }
 
-function overtaken({ until: _until, ...begun }: PowerActionRecord, { message }: Overtaken): PowerActionRecord {
-  return { ...begun, state: 'failed', problem: message };
+// Looked at anew, but not at once: what overtook it may not have come to our cache yet.
+function overtaken(begun: PowerActionRecord, { message }: Overtaken, now: Date): PowerActionRecord {
+  return { ...begun, state: 'failed', problem: message, until: later(now, CACHE_LAG_MS).toISOString() };
 }
 
 interface Outcome {

@@ -15,7 +15,7 @@ export interface Ground {
 /** The facts of one server as far as they cost nothing; the power and the wipe's leave are asked for when they matter. */
 export function gatherFacts({ power, site, installation, now }: Ground, server: Server, binding: ServerBinding | undefined): Facts {
   const since = timeOf(server.status?.powerAction?.since);
-  const contact = power.seen(server, later(now, -AGENT_SILENCE_MS));
+  const contact = power.seen(server, later(now, -Math.min(AGENT_SILENCE_MS, site.rebootTimeoutMs)));
   return {
     now,
     server,

@@ -1,5 +1,5 @@
 import type { PowerActionRecord, PowerOrder, PowerState } from '../../index.ts';
-import { type Facts, type Intent, later, msUntil, type Purpose, rest, RETRY_MS, retryMs, type Step, timeOf, type Told } from './step.ts';
+import { type Facts, type Intent, later, msUntil, type Purpose, rest, retryMs, type Step, timeOf, type Told } from './step.ts';
 
 /** The last action, when it was for this. */
 export function recordFor({ server }: Facts, purpose: Purpose): PowerActionRecord | undefined {
@@ -11,10 +11,10 @@ export function recordFor({ server }: Facts, purpose: Purpose): PowerActionRecor
 export const LOOK: Step = { deed: { kind: 'look' }, told: undefined };
 
 /** Why the power cannot be known now; undefined when it is known, or when no device can tell it at all. */
-export function troubleOf({ power }: Facts): Step | undefined {
+export function troubleOf({ power, rebootTimeoutMs }: Facts): Step | undefined {
   const problem = power?.problem;
   if (!problem || problem.code === 'SIDERO_BMC_UNSUPPORTED') return undefined;
-  return rest({ name: 'BmcTrouble', reason: problem.message, next: problem.next, ready: false }, RETRY_MS);
+  return rest({ name: 'BmcTrouble', reason: problem.message, next: problem.next, ready: false }, retryMs(1, rebootTimeoutMs));
 }
 
 /** What a switch of the power is for. */

@@ -112,9 +112,9 @@ export function later(from: Date, ms: number): Date {
   return new Date(from.getTime() + ms);
 }
 
-/** The wait after `attempt` failures in a row: 20 s, doubling up to `mostMs`. */
+/** The wait after `attempt` failures in a row: 20 s, doubling, `mostMs` at most. */
 export function retryMs(attempt: number, mostMs: number): number {
-  return Math.min(Math.max(mostMs, RETRY_MS), RETRY_MS * 2 ** Math.min(attempt - 1, 20));
+  return Math.min(mostMs, RETRY_MS * 2 ** Math.min(attempt - 1, 20));
 }
 
 /** A time of the API; undefined when there is none or it is none. */
