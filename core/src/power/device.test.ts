@@ -52,6 +52,19 @@ describe('one device', () => {
     expect((await clock.until(power.read(aManagedServer(), signal))).state).toBe('off');
   });
 
+  test('lets go of a caller at once also when its session does not close', async () => {
+    const { clock, device, power } = aRig();
+    await clock.until(power.read(aManagedServer(), signal));
+    device.misbehaves = () => 'hang';
+    const stop = new AbortController();
+    const read = power.read(aManagedServer(), stop.signal).catch((thrown: unknown) => thrown);
+    await soon();
+    const before = clock.now();
+    stop.abort(new Error('enough'));
+    expect(await read).toEqual(new Error('enough'));
+    expect(clock.now()).toEqual(before);
+  });
+
   test('lets go of a caller in the queue at once, whatever the one before him does', async () => {
     const { clock, device, power } = aRig();
     device.misbehaves = () => 'hang';
@@ -90,12 +103,12 @@ describe('sessions', () => {
     expect(device.openSessions).toBe(0);
   });
 
-  test('are opened anew when login or BMC changed, and the old one is closed', async () => {
+  test('are opened anew when login or BMC changed, after the old one was closed', async () => {
     const { clock, device, power } = aRig();
     await clock.until(power.read(aManagedServer(), signal));
     device.pass = 'other';
     await clock.until(power.read(aManagedServer('server-1', login('other')), signal));
-    expect(device.told.map(({ verb }) => verb)).toEqual(['open', 'isOn', 'open', 'close', 'isOn']);
+    expect(device.told.map(({ verb }) => verb)).toEqual(['open', 'isOn', 'close', 'open', 'isOn']);
   });
 
   test('that the device has forgotten are opened anew without anybody noticing', async () => {

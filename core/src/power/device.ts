@@ -108,9 +108,11 @@ export class Device {
   }
 
   async #sendAnew<T>(command: PowerCommand<T>): Promise<T> {
+    // Some have room for one session only.
+    await this.#kept.close(command.server);
     const session = await this.#open(command);
     if (!command.alone) {
-      await this.#kept.keep(session, command);
+      this.#kept.keep(session, command);
       return this.#sendOver(session, command);
     }
     try {
@@ -124,8 +126,10 @@ export class Device {
     try {
       return await this.#told(command, command.verb, (signal) => command.run(session, signal));
     } catch (thrown) {
-      // Cut short, or failed: nobody knows what such a session is good for.
-      if (!['busy', 'unsupported'].includes(this.#classOf(thrown, command))) await this.#kept.drop(session);
+      // Cut short, or failed: nobody knows what such a session is good for. Who breaks off does not wait for its end.
+      const how = this.#classOf(thrown, command);
+      const dropped = ['busy', 'unsupported'].includes(how) ? undefined : this.#kept.drop(session);
+      if (how !== 'aborted') await dropped;
       throw thrown;
     }
   }

@@ -43,9 +43,8 @@ export class KeptSessions {
     return kept.session;
   }
 
-  /** Keeps a session, and closes the one that it replaces. */
-  async keep(session: PowerSession, { server, login }: { readonly server: Server; readonly login: BmcLogin | undefined }): Promise<void> {
-    await this.close(server);
+  /** Keeps a session of a Server that has none. */
+  keep(session: PowerSession, { server, login }: { readonly server: Server; readonly login: BmcLogin | undefined }): void {
     const { name } = server.metadata;
     const kept = { server: name, identity: identityOf(server, login), session, gone: new AbortController(), usedMs: this.#nowMs() };
     this.#byServer.set(name, kept);

@@ -129,6 +129,7 @@ export class ScriptedDevice {
       },
       [Symbol.asyncDispose]: async () => {
         this.told.push({ verb: 'close', atMs: this.#clock.now().getTime() });
+        if (this.misbehaves('close') === 'hang') await new Promise(() => undefined);
         this.openSessions--;
       },
     };
