@@ -11,8 +11,9 @@ import {
   ServerKind,
 } from '@sidero/core';
 import { startApiServer } from '@sidero/plugin-apiserver';
-import { aServer } from '@sidero/testing';
-import { MemoryChassis, SimulatedBmc, simulatorDriver } from '@sidero/testing/bmc';
+import { ipmi } from '@sidero/plugin-ipmi';
+import { aServer, testSidero } from '@sidero/testing';
+import { MemoryChassis, SimulatedBmc, simulatorDriver, startIpmiBmc } from '@sidero/testing/bmc';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createEvidence } from '../../core/src/power/evidence.ts';
 import { createPower, type RunningPower } from '../../core/src/power/index.ts';
@@ -220,3 +221,20 @@ describe('is refused', () => {
     expect(await refusal(aServer())).toMatchObject({ code: 'SIDERO_POWER_UNMANAGED' });
   });
 });
+
+test('a new password over IPMI is the device's, and power works on with it', async () => {
+  await using wire = await startIpmiBmc({ chassis: new MemoryChassis() });
+  const theirs = { ...bmc, endpoint: wire.address, port: wire.port };
+  const server = aServer({ spec: { accepted: true, bmc: theirs }, status: undefined });
+  const secret = await resources.get(SecretKind, SECRET, { live: true });
+  const { resourceVersion: _version, uid: _uid, ...metadata } = secret!.metadata;
+  await using sidero = await testSidero({ objects: [{ ...secret!, metadata }], plugins: [ipmi()] });
+  const { power } = sidero.running.kernel;
+  expect(await power.read(server, signal)).toMatchObject({ state: 'off', driver: 'ipmi' });
+  await power.rotate(server, signal);
+  const { data } = (await sidero.resources.get(SecretKind, SECRET, { live: true }))!;
+  expect(Object.keys(data!)).toEqual(['user', 'pass']);
+  expect(wire.bmc.account('admin')?.password).toBe(Buffer.from(data!['pass']!, 'base64').toString());
+  expect(await power.act(server, { action: 'network-boot' }, signal)).toMatchObject({ driver: 'ipmi', failed: [] });
+  expect(wire.bmc.control.isOn()).toBe(true);
+}, 60_000);
