@@ -222,7 +222,7 @@ describe('is refused', () => {
   });
 });
 
-test('a new password over IPMI is the device's, and power works on with it', async () => {
+test('over IPMI, a device takes a new password, and power works on with it', async () => {
   await using wire = await startIpmiBmc({ chassis: new MemoryChassis() });
   const theirs = { ...bmc, endpoint: wire.address, port: wire.port };
   const server = aServer({ spec: { accepted: true, bmc: theirs }, status: undefined });
