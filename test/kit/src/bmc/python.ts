@@ -31,7 +31,7 @@ export function pythonInstallation(): string {
 export function pythonSupport(): readonly Missing[] {
   const folder = pythonFolder();
   if (existsSync(join(folder, 'complete'))) return [];
-  return [{ what: `Python packages in ${folder}`, remedy: pythonInstallation() }];
+  return [{ what: `the Python environment ${folder}`, remedy: pythonInstallation() }];
 }
 
 /** The interpreter with those packages. @throws SIDERO_SIMULATOR_UNSUPPORTED */
