@@ -98,6 +98,13 @@ describe('a Server in v1alpha1', () => {
     expect(up(down({ ...server, metadata: { name: 'a' } })).metadata).toEqual({ name: 'a' });
   });
 
+  test('shows where a patch copies from, and keeps it', () => {
+    const configPatches = [{ op: 'move', from: '/machine/a', path: '/machine/b' }];
+    const old = down({ ...server, spec: { accepted: true, configPatches } });
+    expect(old.spec).toEqual({ accepted: true, configPatches });
+    expect(up<Server>(old).spec).toEqual({ accepted: true, configPatches });
+  });
+
   test('has no cpu without processors, and an empty one for a processor that says nothing', () => {
     const withProcessors = (processors: object[]) => ({ ...server, spec: { accepted: true, hardware: { compute: { processors } } } });
     expect(down(withProcessors([])).spec).toEqual({ accepted: true });

@@ -60,6 +60,8 @@ export interface Condition {
 
 /** One operation of a JSON patch (RFC 6902). */
 export interface ConfigPatch {
+  /** JSON pointer to what copy and move take. */
+  from?: string;
   /** Operation: add, copy, move, remove, replace or test. */
   op: string;
   /** JSON pointer to the place in the configuration. */

@@ -1,6 +1,6 @@
 import type { Lifecycle, MachineIdentity, ResourceClient } from '@sidero/core';
 import type { ClusterApiKinds } from '../kinds.ts';
-import { renderConfig, type RenderInput } from '../machine-config/render.ts';
+import { type ConfigPatchEntry, renderConfig, type RenderInput } from '../machine-config/render.ts';
 import { type ConfigSources, gatherSources, type Refusal } from './sources.ts';
 
 /** Results that are kept. */
@@ -70,7 +70,7 @@ export function renderInputOf({ secret, server, serverClass }: ConfigSources, id
   };
 }
 
-type Patched = { readonly configPatches?: readonly { op: string; path: string; value?: unknown }[]; readonly strategicPatches?: readonly string[] };
+type Patched = { readonly configPatches?: readonly ConfigPatchEntry[]; readonly strategicPatches?: readonly string[] };
 
 function patchesOf(name: string, spec: Patched | undefined) {
   return { name, configPatches: spec?.configPatches, strategicPatches: spec?.strategicPatches };
