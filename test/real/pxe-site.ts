@@ -13,12 +13,21 @@ export const AGENT_IMAGE = join(ROOT, '.sidero/env/agent-amd64');
 /** A management plane on a network of bare machines. */
 export interface Site extends AsyncDisposable {
   readonly plane: ManagementPlane;
+  /** Of its embedded API, as it can be used from outside of the network. */
+  readonly kubeConfig: KubeConfig;
   /** The Server of that UUID as the API has it now. */
   server(uuid: string): Promise<Server | undefined>;
 }
 
-/** Starts `sidero start` in the network: embedded API, agent API that accepts every machine, and DHCP of this kind on the bridge. */
-export async function startSite(network: Network, dhcp: object): Promise<Site> {
+export interface SiteOptions {
+  /** Default true: every machine is accepted when it registers. */
+  readonly autoAccept?: boolean;
+  /** More of our plugins, by the name of their folder, with their options. */
+  readonly plugins?: Readonly<Record<string, object>>;
+}
+
+/** Starts `sidero start` in the network: embedded API, agent API, and DHCP of this kind on the bridge. */
+export async function startSite(network: Network, dhcp: object, options: SiteOptions = {}): Promise<Site> {
   const dataDir = join(network.dir, 'data');
   await mkdir(join(dataDir, 'env'), { recursive: true });
   await cp(AGENT_IMAGE, join(dataDir, 'env/agent-amd64'), { recursive: true });
@@ -28,7 +37,8 @@ export async function startSite(network: Network, dhcp: object): Promise<Site> {
     // The same port is forwarded to the outside, so it is one that is free there.
     plugin('apiserver', { port: await freePort() }),
     plugin('boot-ipxe', { dhcp: [{ interface: network.bridge, ...dhcp }] }),
-    plugin('agent', { autoAccept: true }),
+    plugin('agent', { autoAccept: options.autoAccept ?? true }),
+    ...Object.entries(options.plugins ?? {}).map(([name, given]) => plugin(name, given)),
   ];
   await writeFile(config, JSON.stringify({ endpoint: network.address, plugins }));
   const plane = await startManagementPlane(network, { config, dataDir });
@@ -39,6 +49,7 @@ export async function startSite(network: Network, dhcp: object): Promise<Site> {
   const api = kubeConfig.makeApiClient(CustomObjectsApi);
   return {
     plane,
+    kubeConfig,
     async server(uuid) {
       const { items } = (await api.listClusterCustomObject({ group: 'metal.sidero.dev', version: 'v1alpha2', plural: 'servers' })) as {
         items: Server[];

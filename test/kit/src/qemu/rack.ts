@@ -1,14 +1,15 @@
-import { type ResourceClient, type Secret, SecretKind, type Server, ServerKind } from '@sidero/core';
+import { type NetworkBootMode, type ResourceClient, type Secret, SecretKind, type Server, ServerKind } from '@sidero/core';
 import { type BmcProcess, startIpmiSim } from '../bmc/ipmi-sim.ts';
 import type { Network } from './network.ts';
 import type { SwitchedMachine } from './switched-machine.ts';
 
-/** Where a machine's BMC is, as the management plane finds it, and who may log in to it. */
+/** What its owner knows of a machine: where its BMC is, as the management plane finds it, who may log in to it, and what firmware it has. */
 export interface BmcAccess {
   readonly endpoint: string;
   readonly port: number;
   readonly user: string;
   readonly pass: string;
+  readonly pxeMode: NetworkBootMode;
 }
 
 /** A machine with its BMC. */
@@ -30,7 +31,7 @@ export async function rackMachine(network: Network, machine: SwitchedMachine, po
   return {
     machine,
     bmc,
-    access: { endpoint: bmc.address, port, user: USER.name, pass: USER.password },
+    access: { endpoint: bmc.address, port, user: USER.name, pass: USER.password, pxeMode: machine.options.firmware },
     async [Symbol.asyncDispose]() {
       // The BMC first, so that nobody switches the machine on again.
       await bmc[Symbol.asyncDispose]();
@@ -40,13 +41,14 @@ export async function rackMachine(network: Network, machine: SwitchedMachine, po
 }
 
 /** What its owner does with a machine that has registered: the login of its BMC goes into a Secret, the Server names it and is accepted. */
-export async function acceptWithBmc(resources: ResourceClient, uuid: string, { endpoint, port, user, pass }: BmcAccess): Promise<void> {
+export async function acceptWithBmc(resources: ResourceClient, uuid: string, access: BmcAccess): Promise<void> {
+  const { endpoint, port, user, pass, pxeMode } = access;
   const secret = { namespace: 'default', name: `${uuid}-bmc` };
   const data = { user: Buffer.from(user).toString('base64'), pass: Buffer.from(pass).toString('base64') };
   await resources.create<Secret>(SecretKind, { apiVersion: 'v1', kind: 'Secret', metadata: secret, type: 'Opaque', data });
   await resources.change<Server>(ServerKind, { name: uuid }, (draft) => {
     const userFrom = { secretKeyRef: { ...secret, key: 'user' } };
     const passFrom = { secretKeyRef: { ...secret, key: 'pass' } };
-    draft.spec = { ...draft.spec, accepted: true, bmc: { endpoint, port, userFrom, passFrom } };
+    draft.spec = { ...draft.spec, accepted: true, pxeMode, bmc: { endpoint, port, userFrom, passFrom } };
   });
 }
