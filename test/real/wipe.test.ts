@@ -73,6 +73,7 @@ async function run(given: { disks: readonly Disk[]; plugins: readonly Plugin[]; 
       return server!;
     };
     const server = await vi.waitFor(look, { timeout: 240_000, interval: 500 });
+    await machine.line(/\[sidero\] (wipe complete|the wipe failed)/, { timeoutMs: 30_000 });
     await machine.stop();
     const after = new Map<string, Buffer>();
     for (const name of before.keys()) after.set(name, await readFile(join(folder, name)));
@@ -123,7 +124,7 @@ describe.skipIf(!hasQemu || !existsSync(join(AGENT_IMAGE, 'initramfs.xz')))('a m
         keeps: 'serial:KEPT,serial:of-another-server',
         until: (server) => expect(server?.status?.isClean || server?.status?.wipe?.state === 'failed').toBe(true),
       });
-    });
+    }, 300_000);
 
     test('is clean, with evidence for every disk', () => {
       const { server } = wiped;
