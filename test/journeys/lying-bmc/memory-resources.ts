@@ -85,13 +85,13 @@ const gone = () => new Promise<never>(() => undefined);
 /** What one process sees of the API. */
 export function memoryClient({ api, isAlive, fate, cached }: MemoryClientOptions): ResourceClient {
   const call = async <T>(verb: string, work: () => T): Promise<T> => {
-    await undefined;
+    await Promise.resolve();
     if (!isAlive()) return gone();
     const how = fate();
     const unreachable = () => Object.assign(new Error(`${verb} was not answered`), { code: 'SIDERO_RESOURCE_UNREACHABLE' });
     if (how === 'fails') throw unreachable();
     const result = work();
-    await undefined;
+    await Promise.resolve();
     if (!isAlive()) return gone();
     if (how === 'fails afterwards') throw unreachable();
     return result;

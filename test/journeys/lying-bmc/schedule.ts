@@ -17,8 +17,8 @@ const HAPPENINGS: Readonly<Record<string, Happening>> = {
     world.crash();
     world.time.after(random.between(100, 120_000), () => world.start());
   },
-  die: (world) => void world.bmcs.forEach((bmc) => (bmc.faults = { ...bmc.faults, lost: 1 })),
-  revive: (world) => void world.bmcs.forEach((bmc) => (bmc.faults = { ...bmc.faults, lost: 0 })),
+  die: (world) => lose(world, 1),
+  revive: (world) => lose(world, 0),
   want: (world, random) => annotate(world, 'metal.sidero.dev/power', random.pick(['on', 'off'])),
   unwant: (world) => annotate(world, 'metal.sidero.dev/power', undefined),
   ask: (world, random) => annotate(world, 'metal.sidero.dev/request', `${random.pick(REQUESTS)} ${random.hex(8)}`),
@@ -29,6 +29,10 @@ const HAPPENINGS: Readonly<Record<string, Happening>> = {
 const REQUESTS = ['power-on', 'power-off', 'power-cycle', 'power-soft', 'power-read', 'wipe', 'wipe-plan', 'nonsense'];
 /** Most schedules are about a life as it should be. */
 const LIFE = ['accept', 'accept', 'bind', 'bind', 'release', 'release', 'crash', 'die', 'revive'];
+
+function lose(world: World, lost: number): void {
+  for (const bmc of world.bmcs) bmc.faults = { ...bmc.faults, lost };
+}
 
 function annotate(world: World, name: string, value: string | undefined): void {
   world.change((draft) => {
@@ -78,8 +82,10 @@ export async function play(seed: number): Promise<Course> {
   for (let left = random.between(1, 6); left > 0; left--) {
     await world.time.pass(random.chance(0.3) ? random.between(0, 5000) : random.between(0, 8 * 60_000));
     const name = random.pick(random.chance(0.7) ? LIFE : Object.keys(HAPPENINGS));
-    happened.push(`${world.time.now().toISOString()} ${name}`);
-    HAPPENINGS[name]!(world, random);
+    const moment = random.chance(0.35) ? random.pick(['begun', 'wiped'] as const) : undefined;
+    happened.push(`${world.time.now().toISOString()} ${name}${moment ? `, once it is ${moment}` : ''}`);
+    if (moment) world.upon(moment, () => HAPPENINGS[name]!(world, random));
+    else HAPPENINGS[name]!(world, random);
   }
   await heal(world);
   return { world, happened };
@@ -87,6 +93,8 @@ export async function play(seed: number): Promise<Course> {
 
 // From here on nothing lies, and nothing more happens.
 async function heal(world: World): Promise<void> {
+  world.upon(undefined, () => undefined);
+  await world.time.pass(5000);
   for (const bmc of world.bmcs) bmc.faults = {};
   Object.assign(world.chassis.faults, { wipeFails: 0, wipeHangs: 0, bootHangs: 0 });
   world.apiFails = 0;

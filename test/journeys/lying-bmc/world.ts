@@ -23,12 +23,15 @@ export const T_MS = 10 * 60_000;
 const POLL_MS = 5 * 60_000;
 const NAME = 'server-1';
 const REF = { name: NAME };
-/** How long a fact may be known to nobody: the way of a watch event, and a command that is being given. */
-const BLINK_MS = 2000;
+/** What happened may be unknown for as long as a watch is late; not to an action that was begun afterwards. */
+const BLINK_MS = 50;
 /** More than any schedule needs. */
 const MOST_RECONCILES = 3000;
 const silent = createLogger({ level: 'silent' });
 const metrics = createMetrics();
+
+/** When it matters most that nobody knows yet what just happened. */
+export type Moment = 'begun' | 'wiped';
 
 export type Verb = 'on' | 'off' | 'cycle' | 'soft' | 'networkBootOnce';
 
@@ -57,10 +60,15 @@ export class World {
   #evidence = createEvidence();
   #plane: Plane | undefined;
   #cache = new Map<string, KubeObject | undefined>();
+  #upon: { readonly moment: Moment; readonly run: () => void } | undefined;
+  #byOthers = false;
   /** A watch is late, and keeps the order. */
   #heardMs = 0;
   /** Since when something forbids acting, by what it is. */
-  readonly #since = new Map<string, number>();
+  readonly #since = new Map<string, { readonly ms: number; readonly order: number }>();
+  #order = 0;
+  /** Of the action that was begun last. */
+  #begun = { since: '', order: 0 };
 
   constructor(seed: string | number, given: { faults: readonly BmcFaults[]; isOn: boolean }) {
     this.random = seededRandom('world', seed);
@@ -113,8 +121,11 @@ export class World {
     this.#plane = undefined;
   }
 
+  /** Somebody else changes the Server. */
   change(edit: (draft: Server) => void): void {
+    this.#byOthers = true;
     if (this.server) this.api.change(ServerKind, REF, edit);
+    this.#byOthers = false;
   }
 
   #exhausted(): void {
@@ -173,15 +184,33 @@ export class World {
     });
   }
 
+  /** Runs it when this is so next: just after a power action was begun, or a wipe has ended. */
+  upon(moment: Moment | undefined, run: () => void): void {
+    this.#upon = moment && { moment, run };
+  }
+
+  #cameTo({ status }: Server): void {
+    const { moment, run } = this.#upon ?? {};
+    const isNow = moment === 'begun' ? status?.powerAction?.state === 'begun' : status?.isClean === true && status.wipe?.state === 'done';
+    if (!moment || !run || !isNow) return;
+    this.#upon = undefined;
+    if (moment === 'wiped') run();
+    else this.time.after(this.random.between(0, 3000), run);
+  }
+
   #heard(kind: string, name: string, object: KubeObject | undefined): void {
     if (name !== NAME) return;
     this.#note();
+    if (kind === 'Server' && object) this.#cameTo(object as Server);
     const tell = () => {
-      this.#cache.set(`${kind}/${name}`, object);
+      const key = `${kind}/${name}`;
+      // What was read once is not read older afterwards.
+      if (object && versionOf(object) < versionOf(this.#cache.get(key))) return;
+      this.#cache.set(key, object);
       this.#plane?.kick();
     };
     // What this process writes it reads at once; what others do comes by watch.
-    if (kind !== 'ServerBinding') return tell();
+    if (kind !== 'ServerBinding' && !this.#byOthers) return tell();
     const nowMs = this.time.now().getTime();
     this.#heardMs = Math.max(this.#heardMs, nowMs + this.random.between(0, this.watchLagMs));
     this.time.after(this.#heardMs - nowMs, tell);
@@ -189,21 +218,24 @@ export class World {
 
   #note(): void {
     const { server } = this;
+    const { state, since = '' } = server?.status?.powerAction ?? {};
+    if (state === 'begun' && since !== this.#begun.since) this.#begun = { since, order: ++this.#order };
     const forbidden = {
       bound: this.isBound,
       unaccepted: server?.spec?.accepted !== true,
-      foreign: /^them/.test(server?.metadata.annotations?.['metal.sidero.dev/fence'] ?? ''),
+      foreign: server?.metadata.annotations?.['metal.sidero.dev/fence']?.startsWith('them') === true,
       deleting: server?.metadata.deletionTimestamp !== undefined || !server,
     };
     for (const [what, isSo] of Object.entries(forbidden)) {
       if (!isSo) this.#since.delete(what);
-      else if (!this.#since.has(what)) this.#since.set(what, this.time.now().getTime());
+      else if (!this.#since.has(what)) this.#since.set(what, { ms: this.time.now().getTime(), order: ++this.#order });
     }
   }
 
   #judge(what: string, excuse: (why: string) => boolean): void {
-    for (const [why, since] of this.#since) {
-      if (this.time.now().getTime() - since <= BLINK_MS || excuse(why)) continue;
+    for (const [why, { ms, order }] of this.#since) {
+      const isUnknown = this.time.now().getTime() - ms <= this.watchLagMs + BLINK_MS && order > this.#begun.order;
+      if (isUnknown || excuse(why)) continue;
       this.violations.push(`${what} although the server is ${why}, at ${this.time.now().toISOString()}: ${JSON.stringify(this.server?.status)}`);
     }
   }
@@ -239,6 +271,10 @@ export class World {
       },
     };
   }
+}
+
+function versionOf(object: KubeObject | undefined): number {
+  return Number(object?.metadata.resourceVersion ?? 0);
 }
 
 // A process that has ended gives no orders.
@@ -280,7 +316,7 @@ class Runner {
     while (this.#isDue && this.#given.isAlive()) {
       this.#isDue = false;
       this.#timer++;
-      await undefined;
+      await Promise.resolve();
       await this.#once();
     }
     this.#isRunning = false;
