@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { type BmcLogin, type PowerDriver, type PowerSession, type Server, SideroError } from '@sidero/core';
 import { describe, expect, test, vi } from 'vitest';
@@ -147,7 +148,7 @@ export function describePowerDriver(name: string, given: PowerDriverCase): void 
 
     test('a closed session leaves nothing: not at the device, and nothing open here', async () => {
       await using device = await given.start();
-      const before = handles();
+      const before = await settledHandles();
       const sessions = device.sessions?.();
       await useAll(await open(device));
       await vi.waitFor(() => expect(device.sessions?.()).toBe(sessions), { timeout: 5000 });
@@ -337,12 +338,21 @@ function everything(error: unknown): string {
   return `${text}\n${inspect(error, { depth: 20, showHidden: true, maxStringLength: null, maxArrayLength: null })}`;
 }
 
-const SOCKETS: readonly string[] = ['UDPWRAP', 'TCPSocketWrap', 'TLSWrap', 'PipeWrap', 'ProcessWrap'];
-
 /** Sockets and processes that are open in this process. */
 function handles(): readonly string[] {
   return process
     .getActiveResourcesInfo()
-    .filter((kind) => SOCKETS.includes(kind))
+    .filter((kind) => kind.endsWith('Wrap'))
     .sort();
+}
+
+/** The same once nothing comes or goes any more: what was closed before is on its way out for a while. */
+async function settledHandles(): Promise<readonly string[]> {
+  let last: readonly string[] | undefined;
+  for (;;) {
+    const now = handles();
+    if (last?.join() === now.join()) return now;
+    last = now;
+    await delay(100);
+  }
 }
