@@ -83,6 +83,11 @@ export interface Service {
 /** A subcommand of `sidero`. */
 export interface Command {
   readonly name: string;
+  /**
+   * It works with the API of a running sidero: it gets `--kubeconfig` and `--data-dir`, and `sidero.resources` reaches that API in its action.
+   * Default false: then nothing is reached.
+   */
+  readonly usesApi?: boolean;
   /** Adds arguments, options and the action. */
   define(command: CliCommand): void;
 }

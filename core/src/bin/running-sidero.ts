@@ -28,12 +28,18 @@ export function withApiOptions(command: Command): Command {
     .option('--data-dir <folder>', 'data directory of the running sidero', '.sidero');
 }
 
-/** Connects to its API; there is no other way to it. @throws SIDERO_KUBECONFIG_MISSING */
-export function runningSidero({ kubeconfig, dataDir }: ApiOptions): RunningSidero {
+/** The way to its API. @throws SIDERO_KUBECONFIG_MISSING */
+export function kubeConfigOf({ kubeconfig, dataDir }: ApiOptions): KubeConfig {
   const file = kubeconfig ?? process.env['KUBECONFIG'] ?? join(dataDir, 'kubeconfig');
   if (!existsSync(file)) throw failure('SIDERO_KUBECONFIG_MISSING', { file });
   const config = new KubeConfig();
   config.loadFromFile(file);
+  return config;
+}
+
+/** Connects to its API; there is no other way to it. @throws SIDERO_KUBECONFIG_MISSING */
+export function runningSidero(options: ApiOptions): RunningSidero {
+  const config = kubeConfigOf(options);
   const stop = new AbortController();
   const interrupt = (): void => stop.abort(new Error('interrupted'));
   process.once('SIGINT', interrupt);

@@ -1,22 +1,25 @@
-import { SideroError } from '../errors.ts';
-import { lookAtConfig } from './look-at-config.ts';
+import { hasCode, SideroError } from '../errors.ts';
+import { addPluginCommands } from './plugin-commands.ts';
 import { sideroProgram } from './program.ts';
 
 const program = sideroProgram();
 
 try {
-  await addPluginCommands();
+  await using _plugins = await pluginCommands();
   await program.parseAsync();
 } catch (thrown) {
   process.stderr.write(`sidero: ${thrown instanceof SideroError ? thrown.toText() : String((thrown as Error).stack ?? thrown)}\n`);
   process.exitCode = 1;
 }
 
-// Plugins bring subcommands of their own; the config is read only when none of core's was asked for.
-async function addPluginCommands(): Promise<void> {
+// Plugins bring subcommands of their own; the config is read only when none of core's was asked for. Help does without one.
+async function pluginCommands(): Promise<AsyncDisposable | undefined> {
   const { operands } = program.parseOptions(process.argv.slice(2));
   const wanted = operands[0];
-  if (wanted === undefined || wanted === 'help' || program.commands.some((command) => command.name() === wanted)) return;
-  const { kernel } = await lookAtConfig(program.opts<{ config?: string }>().config);
-  for (const command of kernel.tables.commands.for('core').list()) command.define(program.command(command.name));
+  if (program.commands.some((command) => command.name() === wanted)) return undefined;
+  const isHelp = wanted === undefined || wanted === 'help';
+  return addPluginCommands(program).catch((thrown: unknown) => {
+    if (isHelp && hasCode(thrown, 'SIDERO_CONFIG_MISSING')) return undefined;
+    throw thrown;
+  });
 }

@@ -100,7 +100,8 @@ describe('a Server in v1alpha1', () => {
 
   test('shows where a patch copies from, and keeps it', () => {
     const configPatches = [{ op: 'move', from: '/machine/a', path: '/machine/b' }];
-    const old = down({ ...server, spec: { accepted: true, configPatches } });
+    const moving: Server = { ...server, spec: { accepted: true, configPatches } };
+    const old = down(moving);
     expect(old.spec).toEqual({ accepted: true, configPatches });
     expect(up<Server>(old).spec).toEqual({ accepted: true, configPatches });
   });
