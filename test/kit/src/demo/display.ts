@@ -55,7 +55,8 @@ export function coloured(lines: readonly string[]): readonly string[] {
 
 /** The machine may know before the API has told us; the API is what counts. */
 function stageShown({ state, standing }: MachineView): Stage {
-  if (state.stage === 'accepted') return stageOf(standing.isClean ? 'clean' : standing.isAccepted ? 'accepted' : 'registered');
+  if (state.stage === 'accepted' || state.stage === 'registered')
+    return stageOf(standing.isClean ? 'clean' : standing.isAccepted ? 'accepted' : 'registered');
   if (state.stage === 'clean' && !standing.isClean) return stageOf('wiping');
   return stageOf(state.stage);
 }

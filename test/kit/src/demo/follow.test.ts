@@ -66,6 +66,7 @@ test('it is over when the API calls every machine clean and off', async () => {
     machines[0]!.states.enter('tftp', { detail: 'snp.efi' });
     machines[0]!.states.enter('accepted');
     tell('a', { isAccepted: true });
+    machines[0]!.states.enter('registered');
     machines[0]!.states.enter('wiping');
     machines[0]!.states.enter('clean');
     tell('a', { isAccepted: true, isClean: true });

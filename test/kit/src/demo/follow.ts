@@ -100,6 +100,8 @@ function liveDisplay(output: Output, view: () => Omit<DemoView, 'width'>): Displ
 
 /** Stages of which the API has the last word: a line of them is written when it has spoken. */
 const BY_THE_API: readonly StageName[] = ['accepted', 'clean'];
+/** What a machine may believe for a while after the API has said more. */
+const BEFORE_ACCEPTANCE: StageName = 'registered';
 
 function plainDisplay(world: DemoWorld, output: Output, standings: Standings): Display {
   output.write(`${world.title}\n`);
@@ -108,8 +110,10 @@ function plainDisplay(world: DemoWorld, output: Output, standings: Standings): D
     write({ ...viewOf(machine, standings), standing, progress: undefined, state: { stage, sinceMs: Date.now() } });
   const stops = world.machines.map((machine) =>
     machine.onState(({ stage, detail }) => {
+      const view = viewOf(machine, standings);
+      const isOld = view.standing.isAccepted && stage === BEFORE_ACCEPTANCE;
       // A detail is news: why an accepted machine is not wiped.
-      if (!BY_THE_API.includes(stage) || detail) write(viewOf(machine, standings));
+      if (!isOld && (!BY_THE_API.includes(stage) || detail)) write(view);
     }),
   );
   return {
