@@ -4,6 +4,7 @@ import { clusterApiKindsOf } from './cluster-api-version.ts';
 import { addBootArgument } from './configdata/boot-argument.ts';
 import { ConfigDesk } from './configdata/config-desk.ts';
 import { addConfigRoute } from './configdata/config-route.ts';
+import { addRenderCommand } from './configdata/render-command.ts';
 import { capsCustomResources } from './custom-resources.ts';
 
 /** The Cluster API provider; so far its kinds, and the configuration of bound machines. */
@@ -13,7 +14,9 @@ export const caps = definePlugin({
   setup(sidero) {
     for (const resource of capsCustomResources()) sidero.customResources.add(resource);
     const { resources, lifecycle } = sidero;
-    addConfigRoute(sidero, new ConfigDesk({ resources, lifecycle, kinds: clusterApiKindsOf(resources) }));
+    const kinds = clusterApiKindsOf(resources);
+    addConfigRoute(sidero, new ConfigDesk({ resources, lifecycle, kinds }));
     addBootArgument(sidero);
+    addRenderCommand(sidero, kinds);
   },
 });
