@@ -40,6 +40,12 @@ export async function gatherSources(resources: ResourceClient, kinds: ClusterApi
     const missing = `serverbindings.infrastructure.cluster.x-k8s.io ${JSON.stringify(uuid)} not found`;
     return { status: 404, text: `server is not allocated (missing serverbinding): ${missing}` };
   }
+  return sourcesOf(resources, kinds, binding);
+}
+
+/** The same for a binding in hand, which need not be in the API. @throws as `gatherSources` */
+export async function sourcesOf(resources: ResourceClient, kinds: ClusterApiKinds, binding: ServerBinding): Promise<ConfigSources | Refusal> {
+  const uuid = binding.metadata.name;
   const owner = await ownerOf(resources, kinds, binding);
   if ('status' in owner) return owner as Refusal;
   const { metalMachine, machine } = owner as Owner;
