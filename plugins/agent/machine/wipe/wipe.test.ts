@@ -27,12 +27,11 @@ function aPlane(...beats: Beat[]) {
   return { client, calls };
 }
 
-async function wipe(
-  disks: Record<string, DiskFixture>,
-  plane = aPlane(),
-  plan: Parameters<typeof runWipe>[1]['plan'] = { method: 'zero', disks: [] },
-) {
+type Given = { readonly plan?: Parameters<typeof runWipe>[1]['plan']; readonly files?: Readonly<Record<string, string>> };
+
+async function wipe(disks: Record<string, DiskFixture>, plane = aPlane(), { plan = { method: 'zero', disks: [] }, files = {} }: Given = {}) {
   const machine = aMachineWith(disks);
+  for (const [path, text] of Object.entries(files)) machine.files.set(path, text);
   const run: WipeRun = { machine, client: plane.client, uuid: 'u', target: 'plane:8081', signal: new AbortController().signal };
   const isWiped = await runWipe(run, { plan, stallMs: 60_000 });
   return { isWiped, machine, calls: plane.calls, last: plane.calls.at(-1)! };
@@ -83,8 +82,7 @@ test('silence before the first write is waited out, and given up after five minu
 test('a disk to be kept is never opened', async () => {
   const kept = aDisk(MIB);
   const { last } = await wipe({ sda: aDisk(MIB), sdb: kept }, aPlane(), {
-    method: 'zero',
-    disks: [{ serial: 'S-sdb', method: 'keep', reason: 'holds the images' }],
+    plan: { method: 'zero', disks: [{ serial: 'S-sdb', method: 'keep', reason: 'holds the images' }] },
   });
   expect(last.disks[1]).toMatchObject({ state: 'kept', method: 'keep', reason: 'holds the images', samples: 0 });
   expect([untouched(kept), kept.asked]).toEqual([true, []]);
@@ -107,7 +105,9 @@ test.each([
 
 test('a method this agent does not know fails, and nothing weaker is done', async () => {
   const disk = aDisk(MIB);
-  const { last } = await wipe({ sda: disk }, aPlane(), planOf({ insecureWipe: true, wipePlan: { method: 'burn', rules: [] } as never }));
+  const { last } = await wipe({ sda: disk }, aPlane(), {
+    plan: planOf({ insecureWipe: true, wipePlan: { method: 'burn', rules: [] } as never }),
+  });
   expect(last).toMatchObject({ method: 'reportFailure', message: expect.stringContaining('does not know the method "burn"') });
   expect(untouched(disk)).toBe(true);
 });
@@ -126,6 +126,59 @@ test('a disk that does not move is given up after the time for it, and told, alt
   expect(isWiped).toBe(false);
   expect(last).toMatchObject({ method: 'reportFailure', message: 'nothing moved for 60 s', disks: [{ state: 'running', doneBytes: 0n }] });
   expect(machine.now()).toBeGreaterThanOrEqual(100_000);
+});
+
+test('a heartbeat under way is cancelled before the success is told, so that none comes late', async () => {
+  const order: string[] = [];
+  const plane = aPlane();
+  let beats = 0;
+  const client: WipeRun['client'] = {
+    ...plane.client,
+    heartbeat: (request, options) => {
+      if (beats++ === 0) return plane.client.heartbeat(request, options);
+      order.push('heartbeat');
+      return new Promise((_, reject) => {
+        options?.signal?.addEventListener('abort', () => {
+          order.push('cancelled');
+          reject(options.signal?.reason as Error);
+        });
+      });
+    },
+    markServerAsWiped: async () => {
+      order.push('wiped');
+      return {} as never;
+    },
+  };
+  const slow = aDisk(256 * MIB, { onWrite: () => new Promise((resolve) => setTimeout(resolve, 5)) });
+  expect((await wipe({ sda: slow }, { ...plane, client })).isWiped).toBe(true);
+  expect(order).toEqual(['heartbeat', 'cancelled', 'wiped']);
+});
+
+test('a disk that is read-only or another one than a moment ago is a failure, and is not written to', async () => {
+  const disks = { sda: aDisk(MIB), sdb: aDisk(MIB) };
+  const files = { '/sys/block/sda/ro': '1', '/sys/block/sdb/size': '4096' };
+  const { last } = await wipe(disks, aPlane(), { files });
+  expect(last.disks).toMatchObject([
+    { state: 'failed', problem: 'it is read-only' },
+    { state: 'failed', problem: expect.stringContaining('a moment ago') },
+  ]);
+  expect(Object.values(disks).every(untouched)).toBe(true);
+});
+
+test('what the controller of a kept disk would do to it too is not done', async () => {
+  const disks = { nvme0n1: aDisk(MIB), nvme0n2: aDisk(MIB), nvme1n1: aDisk(MIB) };
+  const { last } = await wipe(disks, aPlane(), { plan: { method: 'nvme-sanitize', disks: [{ serial: 'S-nvme0n2', method: 'keep', reason: '' }] } });
+  expect(last.disks.map(({ problem }) => problem)).toEqual([
+    'a sanitize would also erase /dev/nvme0n2, which is to be kept',
+    '',
+    expect.stringContaining('does not take such commands'),
+  ]);
+});
+
+test('what the disk has not written yet is written before the success is told', async () => {
+  const disk = aDisk(MIB);
+  await wipe({ sda: disk }, aPlane(), { plan: { method: 'discard', disks: [] } });
+  expect(disk.asked).toEqual(['discard', 'flush', 'rereadPartitions']);
 });
 
 test('no heartbeat follows the success, and a machine without disks is wiped', async () => {
