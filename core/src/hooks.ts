@@ -57,17 +57,53 @@ export interface Claim {
   readonly uid?: string;
   /** Labels of the MetalMachine; the ServerBinding gets them. */
   readonly labels?: Readonly<Record<string, string>>;
+  /** Name of the ServerClass it is to be of. With `server`: what the ServerBinding tells of, not a demand. */
   readonly serverClass?: string;
+  /** The very Server that is wanted. */
   readonly server?: string;
   /** Only servers whose label `topology.kubernetes.io/zone` says so. */
   readonly failureDomain?: string;
 }
 
-/** Candidates for a claim, best score first once the hook has run. */
+/** A Server that a claim may get. */
+export interface Candidate {
+  readonly server: Server;
+  /** The highest is taken; of several the first. 0 at first, and taps add to it. */
+  readonly score: number;
+  /** What made the score, for people: `+50: its zone has none of the cluster's machines`. */
+  readonly notes: readonly string[];
+}
+
+/** A Server that a claim does not get. */
+export interface Rejection {
+  readonly server: Server;
+  /** Who says so; `core` for what every Server must be. */
+  readonly plugin: string;
+  /** In words that stand after "it is" and after a count: `over its power budget`. */
+  readonly reason: string;
+}
+
+/**
+ * Candidates for a claim, a window of those that fit. A tap gives scores, or moves a candidate to `rejected`; it may add a Server that the
+ * window lacks. Whatever is chosen is looked at in the API once more before it is taken.
+ */
 export interface Selection {
   readonly claim: Claim;
-  readonly candidates: readonly { readonly server: Server; readonly score: number; readonly notes: readonly string[] }[];
-  readonly rejected: readonly { readonly server: Server; readonly plugin: string; readonly reason: string }[];
+  /** In the order of their names. */
+  readonly candidates: readonly Candidate[];
+  readonly rejected: readonly Rejection[];
+  /** What other claims are just taking: their ServerBindings may not be there yet. */
+  readonly pending: readonly { readonly server: Server; readonly claim: Claim }[];
+}
+
+/** Every Server, and why a claim would get it or not; what `allocate` would do now. */
+export interface AllocationExplained {
+  readonly claim: Claim;
+  /** The Server that the claim has already. */
+  readonly taken: Server | undefined;
+  /** The best first. */
+  readonly candidates: readonly Candidate[];
+  readonly rejected: readonly Rejection[];
 }
 
 /** What a bound machine is told about itself; applied last to its configuration. */

@@ -1,8 +1,20 @@
-import type { BootPlan, BootRequest, Claim, DiskOutcome, HardwareReport, Hold, MachineIdentity, ServerEvent, Verdict, WipePlan } from '../hooks.ts';
+import type {
+  AllocationExplained,
+  BootPlan,
+  BootRequest,
+  Claim,
+  DiskOutcome,
+  HardwareReport,
+  Hold,
+  MachineIdentity,
+  ServerEvent,
+  Verdict,
+  WipePlan,
+} from '../hooks.ts';
 import type { Server, ServerBinding } from '../resources/kinds.ts';
 import { accept } from './accept.ts';
 import { admit } from './admit.ts';
-import { allocate } from './allocate.ts';
+import { createAllocateStage } from './allocate.ts';
 import { bind } from './bind.ts';
 import { createBootStage } from './boot.ts';
 import { createTokenMint, type TokenMint } from './boot-auth.ts';
@@ -59,7 +71,13 @@ export interface Lifecycle {
   wiped(pass: BootPass, disks?: readonly DiskOutcome[]): Promise<void>;
   /** The wipe failed on the machine, or it stopped as it was told. */
   wipeFailed(pass: BootPass, given: { readonly message: string; readonly disks: readonly DiskOutcome[] }): Promise<void>;
+  /**
+   * Gives a claim a server: makes its ServerBinding. Asked again with the same claim, it gives the same one.
+   * @throws SIDERO_ALLOCATE_NONE, SIDERO_SERVER_CLASS_INVALID
+   */
   allocate(claim: Claim): Promise<ServerBinding>;
+  /** What `allocate` would do, for every Server there is; takes none. @throws SIDERO_ALLOCATE_NONE, SIDERO_SERVER_CLASS_INVALID */
+  explainAllocation(claim: Claim): Promise<AllocationExplained>;
   bind(binding: ServerBinding): Promise<MachineIdentity>;
   /** What a machine boots. Hands an agent token out, and records to whom, unless the request only peeks. */
   boot(request: BootRequest): Promise<BootPlan>;
@@ -84,6 +102,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     mint: once(async (): Promise<TokenMint> => createTokenMint(await readBootKey(options.resources))),
     installation: once(() => readInstallation(options.resources)),
   };
+  const { allocate, explain } = createAllocateStage(context);
   return {
     admit: (claim) => admit(context, claim),
     renew: async (pass) => (pass.proven ? (await context.mint()).sign(pass.uuid, pass.bootId, context.now()) : undefined),
@@ -94,7 +113,8 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     wiping: (pass, disks = []) => wiping(context, pass, disks),
     wiped: (pass, disks = []) => wiped(context, pass, disks),
     wipeFailed: (pass, given) => wipeFailed(context, pass, given),
-    allocate: (claim) => allocate(context, claim),
+    allocate,
+    explainAllocation: explain,
     bind: (binding) => bind(context, binding),
     boot: createBootStage(context),
     stream,
