@@ -1,22 +1,19 @@
 import 'reflect-metadata';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { generateKeyPairSync, randomBytes, type webcrypto } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { createPrivateKey, generateKeyPairSync, randomBytes, type webcrypto } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { KubeConfig } from '@kubernetes/client-node';
 import type { CustomResource } from '@sidero/core';
 import * as x509 from '@peculiar/x509';
 import { Agent, fetch } from 'undici';
 import { ensureKubernetesParts, type KubernetesParts } from './kubernetes-parts.ts';
+import { freePorts } from './loopback.ts';
+import { type Program, startProgram, untilReady } from './program.ts';
 
 export { ensureKubernetesParts, KUBERNETES_VERSION, testCache } from './kubernetes-parts.ts';
 
-const READY_TIMEOUT_MS = 90_000;
-const SETPRIV = '/usr/bin/setpriv';
 const SIGNING = { name: 'ECDSA', hash: 'SHA-256', namedCurve: 'P-256' };
 
 /** Result of one kubectl call. */
@@ -61,12 +58,19 @@ interface Credentials {
   readonly token: string;
 }
 
-/** Starts etcd and kube-apiserver; ready in about 5 s. `close` ends both and removes their data. */
-export async function startKubeApiServer(): Promise<RealKubeApi> {
+/** A CA that signs certificates of servers and clients. */
+export interface Authority {
+  readonly certificate: x509.X509Certificate;
+  readonly key: webcrypto.CryptoKey;
+}
+
+/** Starts etcd and kube-apiserver; ready in about 5 s. `close` ends both and removes their data. Default: a free port, and a CA of its own. */
+export async function startKubeApiServer(given: { readonly port?: number; readonly authority?: Authority } = {}): Promise<RealKubeApi> {
   const parts = await ensureKubernetesParts();
-  const [etcdPort, peerPort, port] = await freePorts();
+  const [etcdPort = 0, peerPort = 0, freePort = 0] = await freePorts(3);
+  const port = given.port ?? freePort;
   const layout: Layout = { folder: await mkdtemp(join(tmpdir(), 'sidero-kube-')), parts, etcdPort, peerPort, port };
-  const credentials = await writeCredentials(layout.folder);
+  const credentials = await writeCredentials(layout.folder, given.authority ?? (await newAuthority()));
   const etcd = await startEtcd(layout);
   let server = await startServer(layout, credentials);
   const kubeConfig = kubeConfigOf(layout, credentials);
@@ -105,20 +109,6 @@ export async function installKinds(api: RealKubeApi, kinds: readonly CustomResou
   }
 }
 
-/** Ports nobody listens on at this moment. They are all held until the last one is known, so they differ. */
-async function freePorts(): Promise<[number, number, number]> {
-  const servers = await Promise.all(
-    [0, 0, 0].map(async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports as [number, number, number];
-}
-
 async function issue(name: { subject: string; issuer: x509.X509Certificate; signingKey: webcrypto.CryptoKey; extensions: x509.Extension[] }) {
   const keys = await crypto.subtle.generateKey(SIGNING, true, ['sign', 'verify']);
   const certificate = await x509.X509CertificateGenerator.create({
@@ -141,9 +131,18 @@ function validity() {
   return { notBefore: new Date(Date.now() - 3_600_000), notAfter: new Date(Date.now() + 86_400_000) };
 }
 
-async function writeCredentials(folder: string): Promise<Credentials> {
+/** The authority whose certificate and private key, of an elliptic curve P-256, are given as PEM. */
+export async function readAuthority({ certificate, key }: { readonly certificate: string; readonly key: string }): Promise<Authority> {
+  const pkcs8 = createPrivateKey(key).export({ type: 'pkcs8', format: 'der' });
+  return {
+    certificate: new x509.X509Certificate(certificate),
+    key: await crypto.subtle.importKey('pkcs8', new Uint8Array(pkcs8), SIGNING, false, ['sign']),
+  };
+}
+
+async function newAuthority(): Promise<Authority> {
   const keys = await crypto.subtle.generateKey(SIGNING, true, ['sign', 'verify']);
-  const ca = await x509.X509CertificateGenerator.createSelfSigned({
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: '01',
     name: 'CN=sidero-test-ca',
     keys,
@@ -151,7 +150,11 @@ async function writeCredentials(folder: string): Promise<Credentials> {
     ...validity(),
     extensions: [new x509.BasicConstraintsExtension(true, undefined, true), new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign, true)],
   });
-  const issuer = { issuer: ca, signingKey: keys.privateKey };
+  return { certificate, key: keys.privateKey };
+}
+
+async function writeCredentials(folder: string, authority: Authority): Promise<Credentials> {
+  const issuer = { issuer: authority.certificate, signingKey: authority.key };
   const serverNames = new x509.SubjectAlternativeNameExtension([
     { type: 'ip', value: '127.0.0.1' },
     { type: 'dns', value: 'localhost' },
@@ -169,7 +172,7 @@ async function writeCredentials(folder: string): Promise<Credentials> {
   const token = randomBytes(16).toString('hex');
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const files = {
-    'ca.crt': ca.toString('pem'),
+    'ca.crt': authority.certificate.toString('pem'),
     'serving.crt': serving.certificate,
     'serving.key': serving.key,
     'service-account.key': privateKey.export({ type: 'sec1', format: 'pem' }).toString(),
@@ -189,51 +192,6 @@ function kubeConfigOf({ port }: Layout, { ca, clientCert, clientKey }: Credentia
   return config;
 }
 
-interface Program {
-  /** Its exit code once it ended, with the last of what it said. */
-  ended(): string | undefined;
-  /** kill -9, and waits until it is gone. */
-  kill(): Promise<void>;
-}
-
-// A test process that is killed takes its children with it where the kernel offers that.
-function run(command: string, args: readonly string[]): Program {
-  const [file, all] = existsSync(SETPRIV) ? [SETPRIV, ['--pdeathsig', 'KILL', '--', command, ...args]] : [command, [...args]];
-  const child: ChildProcess = spawn(file, all, { stdio: ['ignore', 'ignore', 'pipe'] });
-  let said = '';
-  child.stderr?.on('data', (chunk: Buffer) => {
-    said = (said + chunk.toString()).slice(-4000);
-  });
-  let end: string | undefined;
-  const gone = new Promise<void>((resolve) => {
-    const note = (how: string) => {
-      end ??= `${command} ended (${how}):\n${said}`;
-      resolve();
-    };
-    child.once('error', (error) => note(error.message));
-    child.once('exit', (code, signal) => note(String(code ?? signal)));
-  });
-  return {
-    ended: () => end,
-    kill: () => {
-      child.kill('SIGKILL');
-      return gone;
-    },
-  };
-}
-
-async function untilReady(program: Program, what: string, isReady: () => Promise<boolean>): Promise<Program> {
-  const deadline = Date.now() + READY_TIMEOUT_MS;
-  while (Date.now() < deadline) {
-    const end = program.ended();
-    if (end) throw new Error(end);
-    if (await isReady().catch(() => false)) return program;
-    await delay(50);
-  }
-  await program.kill();
-  throw new Error(`${what} was not ready within ${READY_TIMEOUT_MS} ms: ${program.ended()}`);
-}
-
 function startEtcd({ folder, parts, etcdPort, peerPort }: Layout): Promise<Program> {
   const client = `http://127.0.0.1:${etcdPort}`;
   const peer = `http://127.0.0.1:${peerPort}`;
@@ -248,7 +206,7 @@ function startEtcd({ folder, parts, etcdPort, peerPort }: Layout): Promise<Progr
     'log-level': 'error',
   };
   const args = [...Object.entries(flags).map(([name, value]) => `--${name}=${value}`), '--unsafe-no-fsync'];
-  return untilReady(run(parts.etcd, args), 'etcd', async () => (await fetch(`${client}/health`)).ok);
+  return untilReady(startProgram(parts.etcd, args), 'etcd', async () => (await fetch(`${client}/health`)).ok);
 }
 
 async function startServer({ folder, parts, etcdPort, port }: Layout, { ca, token }: Credentials): Promise<Program> {
@@ -271,7 +229,7 @@ async function startServer({ folder, parts, etcdPort, port }: Layout, { ca, toke
     'allow-privileged': true,
     'shutdown-delay-duration': '0s',
   };
-  const program = run(
+  const program = startProgram(
     parts.apiServer,
     Object.entries(flags).map(([name, value]) => `--${name}=${value}`),
   );

@@ -1,7 +1,5 @@
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Server } from '@sidero/core';
@@ -9,22 +7,10 @@ import { fleet, writeStandIns } from '@sidero/testing';
 import { startManagementPlane, thisHost } from '@sidero/testing/qemu';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { KUBERNETES_VERSION, type RealKubeApi, startKubeApiServer, testCache } from './kube-apiserver.ts';
+import { freePorts } from './loopback.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const isPossible = existsSync(join(testCache(), `kubernetes-${KUBERNETES_VERSION}`, 'kube-apiserver'));
-
-async function freePorts(count: number): Promise<readonly number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, '127.0.0.1');
-      await once(server, 'listening');
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => once(server.close(), 'close')));
-  return ports;
-}
 
 describe.skipIf(!isPossible)('on a real kube-apiserver', () => {
   let api: RealKubeApi;

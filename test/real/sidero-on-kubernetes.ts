@@ -1,19 +1,14 @@
-import 'reflect-metadata';
-import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import * as x509 from '@peculiar/x509';
 import { checkConfig, coreCustomResources, createLogger, createMetrics, type Variables, webhookService } from '@sidero/core';
 import { startSidero } from '@sidero/core/start';
 import { dump, load } from 'js-yaml';
 import { KUBERNETES_VERSION, type KubectlResult, type RealKubeApi, startKubeApiServer, testCache } from './kube-apiserver.ts';
+import { freePorts, writeCertificate } from './loopback.ts';
 
 const CRDS = new URL('../../core/manifests/crds/', import.meta.url);
-const SIGNING = { name: 'ECDSA', hash: 'SHA-256', namedCurve: 'P-256' };
 
 /** Whether the real API server has been built. */
 export const isPossible = existsSync(join(testCache(), `kubernetes-${KUBERNETES_VERSION}`, 'kube-apiserver'));
@@ -33,7 +28,7 @@ export interface SideroOnKubernetes {
 /** Starts the webhooks alone, or all of core's own plugins; ready in about 7 s. */
 export async function startSideroOnKubernetes(what: 'webhooks' | 'everything'): Promise<SideroOnKubernetes> {
   const folder = await mkdtemp(join(tmpdir(), 'sidero-on-kubernetes-'));
-  const [api, webhookPort, ca] = await Promise.all([startKubeApiServer(), freePort(), writeCertificate(folder)]);
+  const [api, [webhookPort = 0], ca] = await Promise.all([startKubeApiServer(), freePorts(1), writeCertificate(folder)]);
   const attempt = (args: readonly string[], input?: object) => api.kubectl(args, input && JSON.stringify(input));
   const kubectl = async (args: readonly string[], input?: object): Promise<string> => {
     const { code, stdout, stderr } = await attempt(args, input);
@@ -133,34 +128,4 @@ async function manifests({ url, ca }: { url: string; ca: string }): Promise<stri
     ],
   };
   return [...crds, validation].map((object) => dump(object)).join('---\n');
-}
-
-/** Writes tls.crt and tls.key for 127.0.0.1, as cert-manager would; gives what to trust. */
-async function writeCertificate(folder: string): Promise<string> {
-  const keys = await crypto.subtle.generateKey(SIGNING, true, ['sign', 'verify']);
-  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    serialNumber: randomBytes(8).toString('hex').replace(/^./, '1'),
-    name: 'CN=sidero-webhook-service.sidero-system.svc',
-    keys,
-    signingAlgorithm: SIGNING,
-    notBefore: new Date(Date.now() - 3_600_000),
-    notAfter: new Date(Date.now() + 86_400_000),
-    extensions: [
-      new x509.SubjectAlternativeNameExtension([{ type: 'ip', value: '127.0.0.1' }]),
-      new x509.BasicConstraintsExtension(true, undefined, true),
-    ],
-  });
-  const key = x509.PemConverter.encode(await crypto.subtle.exportKey('pkcs8', keys.privateKey), 'PRIVATE KEY');
-  const cert = certificate.toString('pem');
-  await Promise.all([writeFile(join(folder, 'tls.key'), key, { mode: 0o600 }), writeFile(join(folder, 'tls.crt'), cert)]);
-  return cert;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
