@@ -88,7 +88,7 @@ describe('code in documents', () => {
     } finally {
       await rm(folder, { recursive: true });
     }
-  });
+  }, 120_000);
 
   test('every npm script that a document names exists', () => {
     const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> };
