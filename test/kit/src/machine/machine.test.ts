@@ -8,6 +8,8 @@ import { inventory } from './hardware.ts';
 import type { SimulatedMachine } from './machine.ts';
 
 const soon = () => AbortSignal.timeout(15_000);
+/** The default of vitest is a second, and busy hosts are late, not wrong. */
+const until = (look: () => unknown) => vi.waitFor(look, { timeout: 15_000 });
 const contents = ({ disks }: SimulatedMachine) => disks.map(({ content }) => content);
 const statusOf = async ({ resources }: TestSidero, { uuid }: SimulatedMachine) =>
   (await resources.get(ServerKind, { name: uuid }, { live: true }))?.status;
@@ -22,7 +24,7 @@ test('a machine without a system on its disks boots from the network, one with a
 
   machine.disks[0]!.content = 'system';
   machine.powerOn();
-  await vi.waitFor(() => expect(machine.state.stage).toBe('disk'));
+  await until(() => expect(machine.state.stage).toBe('disk'));
   expect(machine.isOn()).toBe(true);
   machine.powerOn();
   expect(machine.state.stage).toBe('disk');
@@ -41,7 +43,7 @@ test.each(['kernel', 'wiping'] as const)('without power nothing more happens, al
   await using sidero = await testSidero();
   const machine = sidero.machine({ misbehaviour: { dies: { stage, afterBytes: 1 } } });
   machine.powerOn();
-  await vi.waitFor(() => expect(machine.state).toMatchObject({ stage: 'off', detail: expect.stringMatching(/^its power failed at /) as string }));
+  await until(() => expect(machine.state).toMatchObject({ stage: 'off', detail: expect.stringMatching(/^its power failed at /) as string }));
   expect(machine.isOn()).toBe(false);
   // It fails once.
   machine.powerOn();
@@ -53,7 +55,7 @@ test('the bytes of all its disks are told while it is wiped, and what became of 
   await using sidero = await testSidero();
   const machine = sidero.machine({ wipeBytesPerSecond: 1e9 });
   machine.powerOn();
-  await vi.waitFor(() => expect(machine.progress?.subject).toBe('6 disks'));
+  await until(() => expect(machine.progress?.subject).toBe('6 disks'));
   const totalBytes = machine.inventory.disks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   expect(machine.progress?.totalBytes).toBe(totalBytes);
   await machine.reached('clean', soon());
@@ -71,7 +73,7 @@ test('a disk that cannot be opened keeps the machine dirty, and the API says whi
   const machine = sidero.machine({ misbehaviour: { disk: { index: 2, fault: 'unopenable' } } });
   machine.powerOn();
   const { deviceName } = machine.inventory.disks[2]!;
-  await vi.waitFor(() => expect(machine.state.detail).toContain(`${deviceName} cannot be opened`));
+  await until(() => expect(machine.state.detail).toContain(`${deviceName} cannot be opened`));
   expect(contents(machine)[2]).toBe('data');
   expect((await statusOf(sidero, machine))?.isClean).not.toBe(true);
   const events = await sidero.resources.list(EventKind, {}, { live: true });
@@ -110,9 +112,9 @@ test('a machine that is claimed while it is wiped stops, and is not clean', asyn
   const machine = sidero.machine({ wipeBytesPerSecond: 1e6 });
   machine.powerOn();
   await machine.reached('wiping', soon());
-  await vi.waitFor(async () => expect((await statusOf(sidero, machine))?.boot?.wipeHandedAt).toBeDefined());
+  await until(async () => expect((await statusOf(sidero, machine))?.boot?.wipeHandedAt).toBeDefined());
   await sidero.resources.create(ServerBindingKind, aBinding({ metadata: { name: machine.uuid } }));
-  await vi.waitFor(() => expect(machine.state.stage).not.toBe('wiping'));
+  await until(() => expect(machine.state.stage).not.toBe('wiping'));
   expect(contents(machine)).toContain('data');
   expect((await statusOf(sidero, machine))?.isClean).not.toBe(true);
 });
@@ -123,5 +125,5 @@ test("the original's agent wipes every disk alike, says nothing of each, and boo
   machine.powerOn();
   await machine.reached('clean', soon());
   expect((await statusOf(sidero, machine))?.isClean).toBe(true);
-  await vi.waitFor(() => expect(machine.history.filter(({ stage }) => stage === 'kernel').length).toBeGreaterThan(1));
+  await until(() => expect(machine.history.filter(({ stage }) => stage === 'kernel').length).toBeGreaterThan(1));
 });
