@@ -28,6 +28,9 @@ async function servers(process: SideroProcess): Promise<readonly Server[]> {
   return list.items;
 }
 
+// The rest is how the loop sees it now, and that goes on.
+const whatLasts = ({ metadata: { name, uid, annotations }, spec, status }: Server) => ({ name, uid, annotations, spec, boot: status?.boot });
+
 test('after kill -9 and a restart everything is still there, and machines go on', async () => {
   await using before = await startSideroProcess({ config, dataDir });
   // Agents that cannot wipe leave their Servers as they are.
@@ -41,7 +44,7 @@ test('after kill -9 and a restart everything is still there, and machines go on'
     await before.kill();
 
     await using after = await startSideroProcess({ config, dataDir, ports: before.ports });
-    expect(await servers(after)).toEqual(kept);
+    expect((await servers(after)).map(whatLasts)).toEqual(kept.map(whatLasts));
     expect((await clients(after).core.readNamespacedSecret({ namespace: 'default', name: 'sidero-boot' })).data).toEqual(key.data);
     // The agent that was running shows the token of before, the new machine boots from nothing.
     await second!.bootTo('accepted', off.signal);
