@@ -82,6 +82,22 @@ test('an optional tap of boot that fails is left out', async () => {
   expect(await hooks.boot.promise(wanted, { uuid: '4c4c' } as never)).toEqual(wanted);
 });
 
+test('a hold is answered also when later taps are promises: a wipe stage that hangs would hold up its server for ever', async () => {
+  const { hooks } = guarded();
+  hooks.wipe.tapPromise('caps', async () => ({ hold: 'a MetalMachine has it' }));
+  hooks.wipe.tapPromise('keep-disks', async () => plan);
+  expect(await hooks.wipe.promise(plan, server)).toEqual({ hold: 'a MetalMachine has it' });
+});
+
+test('a promise tap that throws before it gives a promise is left out like any other', async () => {
+  const { hooks } = guarded();
+  hooks.accept.tapPromise('broken', () => {
+    throw new Error('broken');
+  });
+  hooks.accept.tapPromise('willing', async () => ({ accepted: true, reason: 'yes' }));
+  expect(await hooks.accept.promise(server)).toEqual({ accepted: true, reason: 'yes' });
+});
+
 test('once held, a wipe stays held whatever later taps answer', async () => {
   const { hooks } = guarded();
   hooks.wipe.tap('caps', () => ({ hold: 'a MetalMachine names it' }));

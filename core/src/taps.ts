@@ -55,7 +55,10 @@ export function guardTaps(hooks: LifecycleHooks, policy: TapPolicy): TapGuard {
       const record = { hook: name, plugin: owner ?? tap.name, optional: tap.optional === true };
       taps.push(record);
       const run = promised(tap);
-      return { ...tap, type: tap.type === 'sync' ? 'sync' : 'promise', fn: (...values) => runner.run(record, run, values) };
+      const guarded: Run = (...values) => runner.run(record, run, values);
+      if (tap.type === 'sync') return { ...tap, fn: guarded };
+      // Whatever comes of it is a promise, also when nothing was run: with anything else tapable never settles.
+      return { ...tap, type: 'promise', fn: async (...values) => guarded(...values) };
     };
     hook.intercept({ register });
   }
