@@ -109,6 +109,17 @@ describe('network boot', () => {
     expect(rig.device.networkBoot).toBe('uefi');
   });
 
+  test('for the case that it is off leaves a machine alone that is on', async () => {
+    const rig = aRig();
+    rig.device.isOn = true;
+    expect((await act(rig, { action: 'network-boot', onlyWhenOff: true })).detail).toBe('it is on already, and was left alone');
+    expect(rig.device.verbs).toEqual([]);
+    const blind = aRig();
+    blind.device.lacks = ['isOn'];
+    await act(blind, { action: 'network-boot', onlyWhenOff: true });
+    expect(blind.device.verbs).toEqual(['networkBootOnce', 'on']);
+  });
+
   test('a boot device that was not taken touches no power', async () => {
     const rig = aRig();
     rig.device.isOn = true;
