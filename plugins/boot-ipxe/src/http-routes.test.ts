@@ -1,5 +1,7 @@
-import { mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readdir, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { definePlugin, environmentFolder, fetchRecordPath, type ServerEvent } from '@sidero/core';
@@ -233,6 +235,31 @@ describe('files', () => {
   test('behind a link of the operator are served', async () => {
     await symlink(join(dataDir, 'env', 'here'), join(dataDir, 'env', 'linked')).catch(() => undefined);
     expect((await get('/env/linked/vmlinuz', {}, 'HEAD')).status).toBe(200);
+  });
+
+  test.runIf(process.platform === 'linux')('of a client that leaves before the first byte are not left open', async () => {
+    const file = join(environmentFolder(dataDir, 'here'), 'vmlinuz');
+    const leave = async () => {
+      const socket = connect({ host: sidero.ports.host, port: sidero.ports.http });
+      await once(socket, 'connect');
+      socket.end('GET /env/here/vmlinuz HTTP/1.1\r\nHost: here\r\n\r\n', () => socket.destroy());
+      await once(socket, 'close');
+    };
+    const warnings: string[] = [];
+    const onWarning = ({ message }: Error) => void warnings.push(message);
+    process.on('warning', onWarning);
+    await Promise.all(Array.from({ length: 50 }, leave));
+    // As a link that the kernel shows for every open file.
+    const open = async () => {
+      const links = await Promise.all((await readdir('/proc/self/fd')).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => '')));
+      return links.filter((link) => link === file).length;
+    };
+    // A request that comes after them has been answered: so have they.
+    await (await get('/env/here/vmlinuz')).arrayBuffer();
+    await expect.poll(open).toBe(0);
+    process.off('warning', onWarning);
+    // The garbage collector would close them too, late, and says so.
+    expect(warnings).toEqual([]);
   });
 
   test('of a client that leaves are told as failed', async () => {

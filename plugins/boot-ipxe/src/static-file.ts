@@ -52,7 +52,10 @@ export async function answerFile(context: HttpContext, file: StaticFile, events:
     return file.close();
   }
   // Koa drops the length with the body of another kind: the body comes first.
-  context.body = Readable.from(send(file, range, events), { objectMode: false });
+  const body = Readable.from(send(file, range, events), { objectMode: false });
+  // Here and not in `send`, which does not even begin for a client that leaves before the first byte.
+  body.once('close', () => void file.close().catch(() => undefined));
+  context.body = body;
   context.length = range.end - range.start;
 }
 
@@ -68,6 +71,5 @@ async function* send(file: StaticFile, range: ByteRange, events: TransferEvents)
     }
   } finally {
     events.end(sent === total ? 'done' : 'failed');
-    await file.close();
   }
 }
