@@ -38,7 +38,6 @@ export const shapes: Readonly<Record<string, Shape>> = {
   V1beta2Condition: {
     ...{ 'type!': 'string', 'status!': 'string', 'reason!': 'string', 'message!': 'string' },
     'lastTransitionTime!': 'time',
-    observedGeneration: 'u64',
   },
   ConfigPatch: { 'op!': 'string', 'path!': 'string', value: 'any' },
   Cpu: { manufacturer: 'string', version: 'string' },

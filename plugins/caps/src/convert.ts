@@ -94,8 +94,13 @@ function hubMachineSpec(old: OldMachineSpec, restored: MetalMachineSpec | undefi
   return { ...old, ...defined({ serverClassRef: restored?.serverClassRef }) };
 }
 
-function oldMachineStatus({ ready, failureReason, failureMessage, addresses: _, conditions: __, ...shared }: MetalMachineStatus): OldMachineStatus {
-  return { ...shared, ready: ready ?? false, ...defined({ errorReason: failureReason, errorMessage: failureMessage }) };
+function oldMachineStatus(status: MetalMachineStatus): OldMachineStatus {
+  const { ready, failureReason, failureMessage, failureDomain, initialization, v1beta2 } = status;
+  return {
+    ...defined({ failureDomain, initialization, v1beta2 }),
+    ready: ready ?? false,
+    ...defined({ errorReason: failureReason, errorMessage: failureMessage }),
+  };
 }
 
 function hubMachineStatus(old: OldMachineStatus, restored: HubMachine | undefined): MetalMachineStatus {

@@ -27,13 +27,19 @@ export interface Machine extends KubeObject {
     /** Failure domain that the server must be in. */
     failureDomain?: string;
     bootstrap?: { dataSecretName?: string };
+    /** `apiVersion` and `namespace` in v1beta1 only. */
+    infrastructureRef?: { kind?: string; name?: string };
   };
 }
 
 /** Cluster API's Cluster, as far as we read it. */
 export interface Cluster extends KubeObject {
   metadata: ObjectMeta;
-  spec?: { paused?: boolean };
+  spec?: {
+    paused?: boolean;
+    controlPlaneEndpoint?: { host?: string; port?: number };
+    infrastructureRef?: { kind?: string; name?: string };
+  };
   status?: {
     /** v1beta1. */
     infrastructureReady?: boolean;
@@ -55,6 +61,27 @@ export function clusterApiKinds(version: ClusterApiVersion): ClusterApiKinds {
 }
 
 /** The Machine that owns an object: the reference of that kind in Cluster API's group, in any version. */
-export function ownerMachineOf({ metadata }: KubeObject): string | undefined {
-  return metadata.ownerReferences?.find(({ apiVersion, kind }) => kind === 'Machine' && apiVersion.startsWith(`${CLUSTER_API_GROUP}/`))?.name;
+export function ownerMachineOf(object: KubeObject): string | undefined {
+  return ownerOf(object, 'Machine');
+}
+
+/** The Cluster that owns an object, in the same way. */
+export function ownerClusterOf(object: KubeObject): string | undefined {
+  return ownerOf(object, 'Cluster');
+}
+
+function ownerOf({ metadata }: KubeObject, wanted: string): string | undefined {
+  return metadata.ownerReferences?.find(({ apiVersion, kind }) => kind === wanted && apiVersion.startsWith(`${CLUSTER_API_GROUP}/`))?.name;
+}
+
+const PROVIDER = 'sidero://';
+
+/** The provider id of a Server's Node. */
+export function providerIdOf(server: string): string {
+  return `${PROVIDER}${server}`;
+}
+
+/** The Server that a MetalMachine has got, now or before: its provider id, unlike its `serverRef`, is never a mere wish. */
+export function serverOfProviderId({ spec }: MetalMachine): string | undefined {
+  return spec?.providerID?.startsWith(PROVIDER) ? spec.providerID.slice(PROVIDER.length) || undefined : undefined;
 }

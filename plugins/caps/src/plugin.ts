@@ -1,22 +1,31 @@
-import { definePlugin } from '@sidero/core';
+import { definePlugin, duration } from '@sidero/core';
 import * as z from 'zod';
-import { clusterApiKindsOf } from './cluster-api-version.ts';
+import { clusterApiOf } from './cluster-api-version.ts';
 import { addBootArgument } from './configdata/boot-argument.ts';
 import { ConfigDesk } from './configdata/config-desk.ts';
 import { addConfigRoute } from './configdata/config-route.ts';
 import { addRenderCommand } from './configdata/render-command.ts';
+import { addControllers } from './controllers/index.ts';
 import { capsCustomResources } from './custom-resources.ts';
 
-/** The Cluster API provider; so far its kinds, and the configuration of bound machines. */
+/** The Cluster API provider: its kinds, the loops over them, and the configuration of bound machines. */
 export const caps = definePlugin({
   name: 'caps',
-  options: z.strictObject({}),
-  setup(sidero) {
+  options: z.strictObject({
+    orphanGraceMs: z
+      .int()
+      .min(0)
+      .default(10 * 60_000)
+      .describe('how long a ServerBinding is kept whose MetalMachine is gone while its Cluster exists; then it is freed, and its server wiped'),
+  }),
+  settings: { orphanGraceMs: duration('SIDERO_CAPS_ORPHAN_GRACE') },
+  setup(sidero, { orphanGraceMs }) {
     for (const resource of capsCustomResources()) sidero.customResources.add(resource);
     const { resources, lifecycle } = sidero;
-    const kinds = clusterApiKindsOf(resources);
-    addConfigRoute(sidero, new ConfigDesk({ resources, lifecycle, kinds }));
+    const clusterApi = clusterApiOf(resources);
+    addConfigRoute(sidero, new ConfigDesk({ resources, lifecycle, kinds: clusterApi.kinds }));
     addBootArgument(sidero);
-    addRenderCommand(sidero, kinds);
+    addControllers(sidero, { clusterApi, orphanGraceMs });
+    addRenderCommand(sidero, clusterApi.kinds);
   },
 });

@@ -119,8 +119,6 @@ export interface V1beta2Condition {
   lastTransitionTime: string;
   /** The reason in a sentence, for people. */
   message: string;
-  /** Generation of the object that was looked at. */
-  observedGeneration?: number;
   /** The reason in one CamelCase word, for programs. */
   reason: string;
   /** True, False or Unknown. */

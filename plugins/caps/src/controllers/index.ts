@@ -1,0 +1,31 @@
+import type { Sidero } from '@sidero/core';
+import type { ClusterApi } from '../cluster-api-version.ts';
+import { declareIndexes } from './metal-machine-facts.ts';
+import { metalClusters } from './metal-clusters.ts';
+import { metalMachines } from './metal-machines.ts';
+import { nodeProviderIds } from './node-provider-ids.ts';
+import { serverBindings } from './server-bindings.ts';
+import { holdForMachines } from './wipe-hold.ts';
+import { WorkloadClusters } from './workload-clusters.ts';
+
+/** Adds the loops over Cluster API's infrastructure, and what keeps servers in use from being wiped. */
+export function addControllers(sidero: Sidero, given: { readonly clusterApi: ClusterApi; readonly orphanGraceMs: number }): void {
+  const { controllers, hooks, lifecycle, log, metrics, resources, services } = sidero;
+  const parts = { ...given, lifecycle, log, now: () => new Date(), resources };
+  const workloads = new WorkloadClusters({ resources, log: log.child({ room: 'workload clusters' }), metrics });
+  declareIndexes(resources);
+  controllers.add(metalClusters(parts));
+  controllers.add(metalMachines(parts));
+  controllers.add(serverBindings(parts));
+  controllers.add(nodeProviderIds({ ...parts, workloads }));
+  hooks.wipe.tapPromise('caps', (plan, server) => ('hold' in plan ? Promise.resolve(plan) : holdForMachines(parts, plan, server)));
+  services.add({
+    name: 'workload-clusters',
+    where: 'leader',
+    async run(signal, ready) {
+      await using _closed = workloads;
+      ready();
+      await new Promise<void>((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true })));
+    },
+  });
+}

@@ -1,0 +1,109 @@
+import {
+  createResourceClient,
+  inlineKubeConfig,
+  type Kind,
+  type KubeObject,
+  type Logger,
+  messageOf,
+  type Metrics,
+  type Ref,
+  type ResourceClient,
+  type RunningResourceClient,
+  SecretKind,
+} from '@sidero/core';
+import { failure } from '../errors.ts';
+
+/** core/v1 Node, as far as we read it. */
+export interface Node extends KubeObject {
+  spec?: { providerID?: string };
+}
+
+export const NodeKind: Kind<Node> = { apiVersion: 'v1', kind: 'Node', plural: 'nodes', namespaced: false };
+
+export interface WorkloadClustersOptions {
+  readonly resources: ResourceClient;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Connections that are kept; the longest unused goes first. Default 64. */
+  readonly most?: number;
+  /** A call that was not answered by then has failed. Default 10 s. */
+  readonly callTimeoutMs?: number;
+  /** After a failure nobody tries for this long: machines of a cluster that is away must not wait for it one after the other. Default 15 s. */
+  readonly restMs?: number;
+  readonly now?: () => number;
+}
+
+interface Connection {
+  /** Version of the Secret that it was made from. */
+  readonly version: string | undefined;
+  readonly client: RunningResourceClient;
+}
+
+interface Rest {
+  readonly untilMs: number;
+  readonly problem: string;
+}
+
+/** The APIs of the clusters that were made here, reached by the Secret `<cluster>-kubeconfig` beside each Cluster. */
+export class WorkloadClusters implements AsyncDisposable {
+  readonly #options: WorkloadClustersOptions;
+  /** The longest unused first. */
+  readonly #connections = new Map<string, Connection>();
+  readonly #resting = new Map<string, Rest>();
+
+  constructor(options: WorkloadClustersOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Does something with the API of a cluster.
+   * @throws SIDERO_WORKLOAD_CLUSTER_AWAY
+   */
+  async use<R>(cluster: Ref, work: (client: ResourceClient) => Promise<R>): Promise<R> {
+    const { restMs = 15_000, now = Date.now } = this.#options;
+    const key = `${cluster.namespace}/${cluster.name}`;
+    const rest = this.#resting.get(key);
+    if (rest && rest.untilMs > now()) throw failure('SIDERO_WORKLOAD_CLUSTER_AWAY', { cluster: key, problem: rest.problem });
+    try {
+      const done = await work(await this.#clientOf(cluster, key));
+      this.#resting.delete(key);
+      return done;
+    } catch (cause) {
+      const problem = messageOf(cause).replace(/\.$/, '');
+      this.#resting.set(key, { untilMs: now() + restMs, problem });
+      throw failure('SIDERO_WORKLOAD_CLUSTER_AWAY', { cluster: key, problem, cause });
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const open = [...this.#connections.values()];
+    this.#connections.clear();
+    await Promise.all(open.map(({ client }) => client.close()));
+  }
+
+  async #clientOf(cluster: Ref, key: string): Promise<ResourceClient> {
+    const secretName = `${cluster.name}-kubeconfig`;
+    const secret = await this.#options.resources.get(SecretKind, { ...cluster, name: secretName }, { live: true });
+    const value = secret?.data?.['value'];
+    if (value === undefined) throw new Error(`there is no Secret ${cluster.namespace}/${secretName} with a kubeconfig as its value yet`);
+    const version = secret?.metadata.resourceVersion;
+    const known = this.#connections.get(key);
+    if (known?.version === version && known) return this.#keep(key, known);
+    await known?.client.close();
+    const { log, metrics, callTimeoutMs = 10_000 } = this.#options;
+    const kubeConfig = inlineKubeConfig(Buffer.from(value, 'base64').toString('utf8'));
+    const client = createResourceClient({ kubeConfig: () => kubeConfig, log, metrics, component: 'caps-controller-manager', callTimeoutMs });
+    return this.#keep(key, { version, client });
+  }
+
+  #keep(key: string, connection: Connection): ResourceClient {
+    this.#connections.delete(key);
+    this.#connections.set(key, connection);
+    const [oldest] = this.#connections;
+    if (oldest && this.#connections.size > (this.#options.most ?? 64)) {
+      this.#connections.delete(oldest[0]);
+      void oldest[1].client.close();
+    }
+    return connection.client;
+  }
+}

@@ -1,0 +1,320 @@
+import {
+  EventKind,
+  isTrue,
+  type KubeEvent,
+  markTrue,
+  type Plugin,
+  type ResourceClient,
+  type Server,
+  type ServerBinding,
+  ServerBindingKind,
+  ServerKind,
+} from '@sidero/core';
+import { caps, MetalClusterKind, MetalMachineKind } from '@sidero/plugin-caps';
+import { aHardware, aServer, type TestSidero, testSidero } from '@sidero/testing';
+import { describe, expect, test, vi } from 'vitest';
+import { ClusterKind, clusterApiKinds, createCluster, createMachine, MachineKind, metalMachine, setPaused } from './clusters/cluster-api.ts';
+
+const namespace = 'default';
+const until = (assertion: () => Promise<void>) => vi.waitFor(assertion, { timeout: 10_000, interval: 20 });
+/** A clean, free server of that number. */
+const server = (number: number, more: Parameters<typeof aServer>[0] = {}): Server =>
+  aServer({ ...more, spec: { hardware: aHardware({ system: { uuid: uuid(number) } }, `machine-${number}`), ...more.spec } });
+const uuid = (number: number) => `4c4c4544-0000-4000-8000-${String(number).padStart(12, '0')}`;
+const binding = (resources: ResourceClient, number: number) => resources.get(ServerBindingKind, { name: uuid(number) }, { live: true });
+const serverNow = async (resources: ResourceClient, number: number) => (await resources.get(ServerKind, { name: uuid(number) }, { live: true }))!;
+const readyOf = async (resources: ResourceClient, name: string) =>
+  (await metalMachine(resources, name))?.status?.conditions?.find(({ type }) => type === 'Ready');
+const eventsAbout = async (resources: ResourceClient, name: string, ns = namespace): Promise<string[]> => {
+  const events: readonly KubeEvent[] = await resources.list(EventKind, { namespace: ns }, { live: true });
+  return events.filter(({ involvedObject }) => involvedObject.name === name).map(({ reason, message }) => `${reason}: ${message}`);
+};
+
+/** A management plane with Cluster API's kinds, a cluster and these servers. */
+async function aRack(servers: readonly Server[], plugins: readonly Plugin[] = [caps(), clusterApiKinds()]): Promise<TestSidero> {
+  const sidero = await testSidero({ objects: servers, plugins });
+  await createCluster(sidero.resources);
+  return sidero;
+}
+
+describe('a machine of a class', () => {
+  test('gets a server, and both tell so in every form that Cluster API reads', async () => {
+    await using sidero = await aRack([server(1)]);
+    const { resources } = sidero;
+    const created = await createMachine(resources, 'cp-1');
+    await until(async () => expect((await metalMachine(resources, 'cp-1'))?.status?.ready).toBe(true));
+    expect(await metalMachine(resources, 'cp-1')).toMatchObject({
+      metadata: { finalizers: ['metalmachine.infrastructure.cluster.x-k8s.io'] },
+      spec: { providerID: `sidero://${uuid(1)}`, serverRef: { kind: 'Server', name: uuid(1) } },
+      status: {
+        initialization: { provisioned: true },
+        v1beta2: { conditions: expect.arrayContaining([expect.objectContaining({ type: 'Ready', status: 'True' })]) },
+      },
+    });
+    expect((await metalMachine(resources, 'cp-1'))?.metadata.annotations ?? {}).not.toHaveProperty(['clusterctl.cluster.x-k8s.io/block-move']);
+    expect(await binding(resources, 1)).toMatchObject({
+      metadata: { labels: { 'cluster.x-k8s.io/cluster-name': 'rack-1', 'clusterctl.cluster.x-k8s.io/move': '' } },
+      spec: {
+        metalMachineRef: { kind: 'MetalMachine', namespace, name: 'cp-1', uid: created.metadata.uid },
+        serverClassRef: { kind: 'ServerClass', name: 'any' },
+      },
+    });
+    await until(async () => expect((await binding(resources, 1))?.status?.ready).toBe(true));
+    await until(async () => expect((await serverNow(resources, 1)).status).toMatchObject({ inUse: true, isClean: false }));
+    await until(async () =>
+      expect(await eventsAbout(resources, uuid(1))).toContain(
+        'Server Allocation: Server is allocated via serverclass "any" for metal machine "cp-1".',
+      ),
+    );
+  });
+
+  test('waits with a reason while no server fits, and has one at once when one comes', async () => {
+    await using sidero = await aRack([server(1, { status: { isClean: false } })]);
+    const { resources } = sidero;
+    await createMachine(resources, 'cp-1');
+    await until(async () => expect(await readyOf(resources, 'cp-1')).toMatchObject({ status: 'False', reason: 'NoServerFits', severity: 'Warning' }));
+    await until(async () => expect((await eventsAbout(resources, 'cp-1')).join()).toContain('Server Allocation: No server'));
+    const since = performance.now();
+    await resources.change(ServerKind, { name: uuid(1) }, (draft) => void (draft.status = { ...draft.status, isClean: true }));
+    await until(async () => expect((await metalMachine(resources, 'cp-1'))?.status?.ready).toBe(true));
+    expect(performance.now() - since).toBeLessThan(8000);
+  });
+
+  test('stands in the failure domain that its Machine demands', async () => {
+    const inZone = (number: number, zone: string) => {
+      const made = server(number);
+      return { ...made, metadata: { ...made.metadata, labels: { 'topology.kubernetes.io/zone': zone } } };
+    };
+    await using sidero = await aRack([inZone(1, 'a'), inZone(2, 'b')]);
+    const { resources } = sidero;
+    await createMachine(resources, 'cp-1', { failureDomain: 'b' });
+    await until(async () =>
+      expect(await metalMachine(resources, 'cp-1')).toMatchObject({ spec: { serverRef: { name: uuid(2) } }, status: { failureDomain: 'b' } }),
+    );
+    await until(async () =>
+      expect(await resources.get(MetalClusterKind, { namespace, name: 'rack-1' }, { live: true })).toMatchObject({
+        status: { ready: true, failureDomains: { a: { controlPlane: true }, b: { controlPlane: true } } },
+      }),
+    );
+  });
+
+  test('shows what Talos told, and the addresses', async () => {
+    await using sidero = await aRack([server(1)]);
+    const { resources } = sidero;
+    await createMachine(resources, 'cp-1');
+    await until(async () => expect(await binding(resources, 1)).toBeDefined());
+    await resources.change(ServerBindingKind, { name: uuid(1) }, (draft) => {
+      draft.spec = { ...draft.spec!, addresses: ['10.0.0.7'], hostname: 'node-1' };
+      draft.status = { ...draft.status, conditions: markTrue(draft.status?.conditions, 'TalosInstalled', new Date()) };
+    });
+    await until(async () => {
+      const { status, metadata } = (await metalMachine(resources, 'cp-1'))!;
+      expect(isTrue(status?.conditions, 'TalosInstalled')).toBe(true);
+      expect(status?.addresses).toEqual([
+        { type: 'InternalIP', address: '10.0.0.7' },
+        { type: 'Hostname', address: 'node-1' },
+      ]);
+      expect(metadata.annotations).toMatchObject({ 'metal.sidero.dev/talos-installed': uuid(1) });
+    });
+  });
+});
+
+describe('a machine that names its server', () => {
+  const naming = (number: number) => ({ spec: { serverRef: { kind: 'Server', name: uuid(number) } } });
+
+  test('gets it, when it is clean', async () => {
+    await using sidero = await aRack([server(1), server(2)]);
+    const { resources } = sidero;
+    await createMachine(resources, 'cp-1', naming(2));
+    await until(async () => expect((await metalMachine(resources, 'cp-1'))?.spec?.providerID).toBe(`sidero://${uuid(2)}`));
+    expect(await binding(resources, 1)).toBeUndefined();
+    await until(async () =>
+      expect(await eventsAbout(resources, uuid(2))).toContain('Server Assignment: Server is assigned via serverRef for metal machine "cp-1".'),
+    );
+  });
+
+  test.each([
+    ['is not accepted', 'ServerNotAccepted', server(1, { spec: { accepted: false } })],
+    ['is cordoned', 'ServerCordoned', server(1, { spec: { cordoned: true } })],
+    ['is dirty', 'WaitingForCleanServer', server(1, { status: { isClean: false } })],
+    ['does not exist', 'ServerMissing', server(2)],
+  ])('waits and says so when it %s', async (_, reason, only) => {
+    await using sidero = await aRack([only]);
+    await createMachine(sidero.resources, 'cp-1', naming(1));
+    await until(async () => expect(await readyOf(sidero.resources, 'cp-1')).toMatchObject({ status: 'False', reason }));
+    expect(await binding(sidero.resources, 1)).toBeUndefined();
+  });
+
+  test('never takes it from another one, and its deletion frees nobody else’s', async () => {
+    await using sidero = await aRack([server(1)]);
+    const { resources } = sidero;
+    const first = await createMachine(resources, 'cp-1', naming(1));
+    await until(async () => expect((await metalMachine(resources, 'cp-1'))?.status?.ready).toBe(true));
+    await createMachine(resources, 'cp-2', naming(1));
+    await until(async () => expect(await readyOf(resources, 'cp-2')).toMatchObject({ reason: 'ServerTaken', severity: 'Error' }));
+    expect((await metalMachine(resources, 'cp-2'))?.spec?.providerID).toBeUndefined();
+    await resources.remove(MetalMachineKind, { namespace, name: 'cp-2' });
+    await until(async () => expect(await metalMachine(resources, 'cp-2')).toBeUndefined());
+    expect((await binding(resources, 1))?.spec?.metalMachineRef.uid).toBe(first.metadata.uid);
+  });
+});
+
+describe('a server that is in use', () => {
+  /** One machine that has its server, with Talos on its disk. */
+  async function installed(): Promise<TestSidero> {
+    const sidero = await aRack([server(1)]);
+    const { resources } = sidero;
+    await createMachine(resources, 'cp-1');
+    await until(async () => expect((await metalMachine(resources, 'cp-1'))?.status?.ready).toBe(true));
+    await resources.change(ServerBindingKind, { name: uuid(1) }, (draft) => {
+      draft.status = { ...draft.status, conditions: markTrue(draft.status?.conditions, 'TalosInstalled', new Date()) };
+    });
+    await until(async () =>
+      expect((await metalMachine(resources, 'cp-1'))?.metadata.annotations).toHaveProperty(['metal.sidero.dev/talos-installed']),
+    );
+    return sidero;
+  }
+  const isWhole = (found: ServerBinding | undefined) => {
+    expect(found?.spec).toMatchObject({ metalMachineRef: { name: 'cp-1' }, serverClassRef: { name: 'any' } });
+    expect(isTrue(found?.status?.conditions, 'TalosInstalled')).toBe(true);
+  };
+
+  test('gets a lost ServerBinding back, with its class and with Talos installed; it is never wiped', async () => {
+    await using sidero = await installed();
+    const { resources, lifecycle } = sidero;
+    const before = (await binding(resources, 1))!.metadata.uid;
+    await resources.remove(ServerBindingKind, { name: uuid(1) });
+    const verdict = await lifecycle.wipe(await serverNow(resources, 1));
+    expect(verdict).toMatchObject({ hold: expect.stringContaining('cp-1') });
+    await until(async () => isWhole(await binding(resources, 1)));
+    expect((await binding(resources, 1))!.metadata.uid).not.toBe(before);
+    expect((await serverNow(resources, 1)).status?.powerAction?.purpose).not.toBe('wipe');
+  });
+
+  test('is not wiped while its machine is paused, even when its ServerBinding is lost', async () => {
+    await using sidero = await installed();
+    const { resources, lifecycle } = sidero;
+    await setPaused(resources, true);
+    await until(async () =>
+      expect((await metalMachine(resources, 'cp-1'))?.status?.v1beta2?.conditions).toContainEqual(
+        expect.objectContaining({ type: 'Paused', status: 'True' }),
+      ),
+    );
+    await resources.remove(MetalMachineKind, { namespace, name: 'cp-1' });
+    await resources.remove(ServerBindingKind, { name: uuid(1) });
+    await until(async () => expect((await metalMachine(resources, 'cp-1'))?.metadata.deletionTimestamp).toBeDefined());
+    expect(await lifecycle.wipe(await serverNow(resources, 1))).toMatchObject({ hold: expect.stringContaining('paused') });
+    expect(await binding(resources, 1)).toBeUndefined();
+    await setPaused(resources, false);
+    await until(async () => expect(await metalMachine(resources, 'cp-1')).toBeUndefined());
+  });
+
+  test('stays with its machine when somebody clears spec.serverRef', async () => {
+    await using sidero = await installed();
+    const { resources } = sidero;
+    await resources.change(MetalMachineKind, { namespace, name: 'cp-1' }, (draft) => void delete draft.spec?.serverRef);
+    await until(async () => expect((await metalMachine(resources, 'cp-1'))?.spec?.serverRef?.name).toBe(uuid(1)));
+  });
+
+  test('keeps its machine after a move, which has another uid and no conditions then', async () => {
+    await using sidero = await installed();
+    const { resources } = sidero;
+    // As clusterctl leaves it: everything but the status, and the ServerBinding with the uid of before.
+    await setPaused(resources, true);
+    const moved = (await metalMachine(resources, 'cp-1'))!;
+    await resources.change(MetalMachineKind, moved.metadata, (draft) => void (draft.metadata.finalizers = []));
+    await resources.remove(MetalMachineKind, moved.metadata);
+    const { status: _, ...rest } = moved;
+    const { uid: __, resourceVersion: ___, creationTimestamp: ____, generation: _____, ...metadata } = moved.metadata;
+    await resources.change(ServerBindingKind, { name: uuid(1) }, (draft) => void delete draft.status);
+    const made = await resources.create(MetalMachineKind, { ...rest, metadata });
+    await setPaused(resources, false);
+    await until(async () => {
+      const found = await binding(resources, 1);
+      isWhole(found);
+      expect(found?.spec?.metalMachineRef.uid).toBe(made.metadata.uid);
+      expect((await metalMachine(resources, 'cp-1'))?.status?.ready).toBe(true);
+    });
+  });
+});
+
+describe('a deletion', () => {
+  test('frees the server, and ends although Machine and Cluster are gone before', async () => {
+    await using sidero = await aRack([server(1)]);
+    const { resources } = sidero;
+    await createMachine(resources, 'cp-1');
+    await until(async () => expect((await metalMachine(resources, 'cp-1'))?.status?.ready).toBe(true));
+    await resources.remove(ClusterKind, { namespace, name: 'rack-1' });
+    await resources.remove(MachineKind, { namespace, name: 'cp-1' });
+    await until(async () => {
+      expect(await metalMachine(resources, 'cp-1')).toBeUndefined();
+      expect(await binding(resources, 1)).toBeUndefined();
+      expect(await resources.get(MetalClusterKind, { namespace, name: 'rack-1' }, { live: true })).toBeUndefined();
+    });
+    await until(async () => expect((await serverNow(resources, 1)).status?.inUse).toBe(false));
+  });
+
+  test('of a MetalCluster and of a MetalMachine that nobody ever owned ends', async () => {
+    await using sidero = await aRack([]);
+    const { resources } = sidero;
+    const own = { namespace, name: 'alone', finalizers: ['metalcluster.infrastructure.cluster.x-k8s.io'] };
+    const type = { apiVersion: 'infrastructure.cluster.x-k8s.io/v1alpha3' } as const;
+    await resources.create(MetalClusterKind, { ...type, kind: 'MetalCluster', metadata: own });
+    await resources.create(MetalMachineKind, {
+      ...type,
+      kind: 'MetalMachine',
+      metadata: { ...own, finalizers: ['metalmachine.infrastructure.cluster.x-k8s.io'] },
+    });
+    await until(async () => expect(await readyOf(resources, 'alone')).toMatchObject({ reason: 'WaitingForMachine' }));
+    await resources.remove(MetalClusterKind, own);
+    await resources.remove(MetalMachineKind, own);
+    await until(async () => {
+      expect(await resources.get(MetalClusterKind, own, { live: true })).toBeUndefined();
+      expect(await metalMachine(resources, 'alone')).toBeUndefined();
+    });
+  });
+});
+
+describe('a ServerBinding whose MetalMachine is gone', () => {
+  /** The finalizer was taken off by force. */
+  async function orphaned(orphanGraceMs: number): Promise<TestSidero> {
+    const sidero = await aRack([server(1)], [caps({ orphanGraceMs }), clusterApiKinds()]);
+    const { resources } = sidero;
+    await createMachine(resources, 'cp-1');
+    await until(async () => expect((await metalMachine(resources, 'cp-1'))?.status?.ready).toBe(true));
+    return sidero;
+  }
+  const forceAway = async (resources: ResourceClient) => {
+    await setPaused(resources, true);
+    await until(async () =>
+      expect((await metalMachine(resources, 'cp-1'))?.status?.v1beta2?.conditions).toContainEqual(
+        expect.objectContaining({ type: 'Paused', status: 'True' }),
+      ),
+    );
+    await resources.remove(MachineKind, { namespace, name: 'cp-1' });
+    await resources.remove(MetalMachineKind, { namespace, name: 'cp-1' });
+    await resources.change(MetalMachineKind, { namespace, name: 'cp-1' }, (draft) => void (draft.metadata.finalizers = []));
+  };
+  const conditionOf = async (resources: ResourceClient) =>
+    (await binding(resources, 1))?.status?.conditions?.find(({ type }) => type === 'MetalMachineExists');
+
+  test('is kept while its Cluster is paused, and freed after the grace when that goes on without it', async () => {
+    await using sidero = await orphaned(1000);
+    const { resources } = sidero;
+    await forceAway(resources);
+    await until(async () => expect(await conditionOf(resources)).toMatchObject({ reason: 'ClusterPaused' }));
+    await setPaused(resources, false);
+    await until(async () => expect(await binding(resources, 1)).toBeUndefined());
+  });
+
+  test('is kept for a person to decide when its Cluster is gone too: it may have been moved', async () => {
+    await using sidero = await orphaned(0);
+    const { resources, lifecycle } = sidero;
+    await forceAway(resources);
+    await resources.remove(MetalClusterKind, { namespace, name: 'rack-1' });
+    await resources.remove(ClusterKind, { namespace, name: 'rack-1' });
+    await until(async () => expect(await conditionOf(resources)).toMatchObject({ reason: 'MayHaveMoved' }));
+    expect(await lifecycle.wipe(await serverNow(resources, 1))).toHaveProperty('hold');
+    expect(await binding(resources, 1)).toBeDefined();
+  });
+});
