@@ -5,6 +5,7 @@ import { bootIpxe } from '@sidero/plugin-boot-ipxe';
 import { caps } from '@sidero/plugin-caps';
 import { ipmi } from '@sidero/plugin-ipmi';
 import { managementApi } from '@sidero/plugin-management-api';
+import { placement } from '@sidero/plugin-placement';
 import { redfish } from '@sidero/plugin-redfish';
 import { wakeOnLan } from '@sidero/plugin-wake-on-lan';
 
@@ -23,5 +24,7 @@ export default defineConfig({
     managementApi(),
     wakeOnLan(),
     caps(),
+    // Which of the servers that fit a machine gets: spread over failure domains, and the same again after a rollout.
+    placement(),
   ],
 });

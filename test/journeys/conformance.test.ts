@@ -4,6 +4,7 @@ import { bootIpxe } from '@sidero/plugin-boot-ipxe';
 import { caps } from '@sidero/plugin-caps';
 import { ipmi } from '@sidero/plugin-ipmi';
 import { managementApi } from '@sidero/plugin-management-api';
+import { placement } from '@sidero/plugin-placement';
 import { redfish } from '@sidero/plugin-redfish';
 import { wakeOnLan } from '@sidero/plugin-wake-on-lan';
 import { freePorts } from '@sidero/testing';
@@ -17,6 +18,7 @@ describePlugin('boot-ipxe', { plugin: bootIpxe, options: {}, readme: readmeOf('b
 describePlugin('caps', { plugin: caps, options: {}, readme: readmeOf('caps') });
 describePlugin('ipmi', { plugin: ipmi, options: {}, readme: readmeOf('ipmi') });
 describePlugin('management-api', { plugin: managementApi, options: {}, readme: readmeOf('management-api') });
+describePlugin('placement', { plugin: placement, options: {}, readme: readmeOf('placement') });
 describePlugin('redfish', { plugin: redfish, options: {}, readme: readmeOf('redfish') });
 describePlugin('wake-on-lan', { plugin: wakeOnLan, options: {}, readme: readmeOf('wake-on-lan') });
 
