@@ -36,6 +36,7 @@ export type * from './resources/custom-resource.ts';
 export { coreCustomResources } from './resources/custom-resources.ts';
 export * from './resources/kinds.ts';
 export { createResourceClient, type ResourceClientOptions, type RunningResourceClient } from './resources/kube-client.ts';
+export { inlineKubeConfig } from './resources/inline-kube-config.ts';
 export { labelSelector } from './resources/label-selector.ts';
 export { matchServerClass } from './resources/match-server-class.ts';
 export { type Certificate, type WebhookOptions, webhookService } from './serve/webhooks.ts';
