@@ -33,6 +33,30 @@ test.each(['', 'x', '!'.repeat(43), 'A'.repeat(44)])('what is no token is none: 
   expect(await createMachineTokens(keptKey('k')).check('config', bound, token)).toBe(false);
 });
 
+test('the key that a move from another cluster brings is taken on while we run', async () => {
+  let key = 'own';
+  let clock = 0;
+  const moving = { get: async () => keptKey(key).get({} as never, { name: '' }) } as unknown as ResourceClient;
+  const tokens = createMachineTokens(moving, () => clock);
+  const before = await tokens.sign('config', bound);
+  const theirs = await createMachineTokens(keptKey('theirs')).sign('config', bound);
+  expect(await tokens.check('config', bound, theirs)).toBe(false);
+  key = 'theirs';
+  clock += 1000;
+  expect(await tokens.check('config', bound, theirs)).toBe(true);
+  clock += 10_000;
+  expect(await tokens.sign('config', bound)).toBe(theirs);
+  expect(await tokens.check('config', bound, before)).toBe(false);
+});
+
+test('wrong tokens do not make it read the key more than once a second', async () => {
+  const reads = { count: 0 };
+  let clock = 0;
+  const tokens = createMachineTokens(keptKey('k', reads), () => clock);
+  for (; clock < 2500; clock += 10) await tokens.check('config', bound, 'A'.repeat(43));
+  expect(reads.count).toBe(3);
+});
+
 test('the key is read once, and again after a failure', async () => {
   const reads = { count: 0 };
   const tokens = createMachineTokens(keptKey('k', reads));

@@ -23,26 +23,35 @@ export interface MachineTokens {
   check(purpose: TokenPurpose, bound: BoundMachine, token: string): Promise<boolean>;
 }
 
-/** Tokens signed with the key of this installation, which is read from the API when it is first needed. */
-export function createMachineTokens(resources: ResourceClient): MachineTokens {
-  let key: Promise<Uint8Array> | undefined;
-  // A failure is not kept: the next caller tries again.
-  const readKey = () =>
-    (key ??= readBootKey(resources).catch((thrown: unknown) => {
-      key = undefined;
-      throw thrown;
-    }));
-  const macOf = async (purpose: TokenPurpose, { uuid, metalMachine }: BoundMachine) => {
-    const { namespace = '', name } = metalMachine;
-    return createHmac('sha256', await readKey())
-      .update([purpose, uuid, namespace, name].join('\0'))
-      .digest();
+// A move from another cluster brings that cluster's key under a manager that runs: no token may be signed with the old one long after, nor
+// one of the new key be refused.
+const KEY_SIGNS_MS = 10_000;
+const KEY_REFUSES_MS = 1000;
+
+/** Tokens signed with the key of this installation, which is read from the API when it is needed. `now` is a monotonic clock in ms. */
+export function createMachineTokens(resources: ResourceClient, now: () => number = () => performance.now()): MachineTokens {
+  let kept: { readonly key: Promise<Uint8Array>; readonly atMs: number } | undefined;
+  const keyNoOlderThan = (maxMs: number): Promise<Uint8Array> => {
+    if (kept && now() - kept.atMs < maxMs) return kept.key;
+    const reading = { key: readBootKey(resources), atMs: now() };
+    kept = reading;
+    // A failure is not kept: the next caller tries again.
+    reading.key.catch(() => {
+      if (kept === reading) kept = undefined;
+    });
+    return reading.key;
   };
+  const isMac = (token: string, mac: Buffer) => timingSafeEqual(Buffer.from(token, 'base64url'), mac);
   return {
-    sign: async (purpose, bound) => (await macOf(purpose, bound)).toString('base64url'),
+    sign: async (purpose, bound) => macOf(await keyNoOlderThan(KEY_SIGNS_MS), purpose, bound).toString('base64url'),
     async check(purpose, bound, token) {
       if (!/^[\w-]{43}$/.test(token)) return false;
-      return timingSafeEqual(Buffer.from(token, 'base64url'), await macOf(purpose, bound));
+      if (isMac(token, macOf(await keyNoOlderThan(Number.POSITIVE_INFINITY), purpose, bound))) return true;
+      return isMac(token, macOf(await keyNoOlderThan(KEY_REFUSES_MS), purpose, bound));
     },
   };
+}
+
+function macOf(key: Uint8Array, purpose: TokenPurpose, { uuid, metalMachine: { namespace = '', name } }: BoundMachine): Buffer {
+  return createHmac('sha256', key).update([purpose, uuid, namespace, name].join('\0')).digest();
 }
