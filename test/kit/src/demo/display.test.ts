@@ -59,6 +59,8 @@ test('only what the API says counts, whatever the machine believes', () => {
 test('a clean machine that is still on says what it waits for', () => {
   const machine = aMachine({ state: { stage: 'clean', sinceMs: NOW - 2000 }, standing: { ...ACCEPTED, isClean: true } });
   expect(frame(aView([machine]))[1]).toContain('clean         2.0 s  waits for the power to go off');
+  const stuck = { ...machine, standing: { ...machine.standing, trouble: 'no answer from its BMC' } };
+  expect(frame(aView([stuck]))[1]).toContain('waits for the power to go off (no answer from its BMC)');
 });
 
 test('a plain line has the time of day, the machine and its state', () => {

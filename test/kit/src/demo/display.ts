@@ -77,7 +77,8 @@ function about(machine: MachineView, untilShown: (untilMs: number) => string): s
   if (progress) return `  ${bar(progress)}`;
   const waits = stage.waitsFor ? `  waits for ${stage.waitsFor}` : '';
   const until = waits && state.untilMs !== undefined ? untilShown(state.untilMs) : '';
-  return `${waits}${until}${state.detail ? ` (${state.detail})` : ''}`;
+  const why = standing.trouble ?? state.detail;
+  return `${waits}${until}${why ? ` (${why})` : ''}`;
 }
 
 /** A bar, the bytes, what they are of. */

@@ -70,6 +70,7 @@ test('it is over when the API calls every machine clean and off', async () => {
     machines[0]!.states.enter('wiping');
     machines[0]!.states.enter('clean');
     tell('a', { isAccepted: true, isClean: true });
+    tell('a', { isAccepted: true, isClean: true, trouble: 'no answer from its BMC' });
     tell('somebody else', DONE);
     machines[0]!.states.enter('off', { detail: 'it was switched off' });
     tell('b', DONE);
@@ -84,6 +85,7 @@ test('it is over when the API calls every machine clean and off', async () => {
     'a accepted  waits for the order to wipe\n',
     'a wiping\n',
     'a clean  waits for the power to go off\n',
+    'a clean  waits for the power to go off (no answer from its BMC)\n',
     'a off  it was switched off\n',
     'b accepted  waits for the order to wipe\n',
     'b clean  waits for the power to go off\n',

@@ -123,6 +123,7 @@ function plainDisplay(world: DemoWorld, output: Output, standings: Standings): D
       if (standing.isAccepted && !before.isAccepted) reached(machine, 'accepted', { ...standing, isClean: false });
       if (standing.isClean && !before.isClean) reached(machine, 'clean', standing);
       if (isDone(standing) && !isDone(before)) reached(machine, 'off', standing);
+      else if (standing.trouble && standing.trouble !== before.trouble) write(viewOf(machine, standings));
     },
     end: () => stops.forEach((stop) => stop()),
   };

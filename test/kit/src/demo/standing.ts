@@ -11,9 +11,14 @@ export interface Standing {
   readonly isOff: boolean;
   /** How far the wipe is that goes on now. */
   readonly wipe?: Progress;
-  /** Why it is where it is, for when it gets no further. */
+  /** Why it is where it is, for when the time is up. */
   readonly why?: string;
+  /** What keeps it from going on. */
+  readonly trouble?: string;
 }
+
+/** Names of `status.step` in which a server waits for somebody to put something right. */
+const TROUBLES = ['BmcTrouble', 'Cordoned', 'Fenced', 'Held', 'NeedsHands', 'PowerFailing', 'PowerHeld', 'WipeStopped'];
 
 /** A machine without a Server. */
 export const UNKNOWN: Standing = { isAccepted: false, isClean: false, isOff: false };
@@ -23,13 +28,17 @@ export const isDone = ({ isClean, isOff }: Standing): boolean => isClean && isOf
 
 export function standingOf({ spec, status }: Server): Standing {
   const { state, message, disks = [] } = status?.wipe ?? {};
-  const why = state === 'failed' || state === 'stalled' ? message : status?.step?.reason;
+  const { name = '', reason } = status?.step ?? {};
+  const failure = state === 'failed' || state === 'stalled' ? message : undefined;
+  const why = failure ?? reason;
+  const trouble = failure ?? (TROUBLES.includes(name) ? reason : undefined);
   return {
     isAccepted: spec?.accepted === true,
     isClean: status?.isClean === true,
     isOff: status?.power === 'off',
     ...((state === 'handed' || state === 'running') && { wipe: progressOf(disks) }),
     ...(why && { why }),
+    ...(trouble && { trouble }),
   };
 }
 
