@@ -14,6 +14,8 @@ import { MemoryChassis, SimulatedBmc, simulatorDriver } from '@sidero/testing/bm
 import * as z from 'zod';
 import { expect, test, vi } from 'vitest';
 
+/** As the original words it. */
+const CYCLED = /^Server power cycled for wiping at \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\.$/;
 const SITE = { rebootTimeoutMs: 20_000, powerPollMs: 1000 };
 const get = async (sidero: TestSidero, name = FIXTURE_UUID) => sidero.resources.get(ServerKind, { name }, { live: true });
 const statusOf = async (sidero: TestSidero, name?: string) => (await get(sidero, name))?.status;
@@ -78,7 +80,15 @@ test('a BMC that says yes and does nothing is named, and the machine is not give
   const { sidero, bmc } = rack;
   await becomes(sidero, {
     powerAction: { state: 'waiting', driver: 'simulated' },
-    conditions: expect.arrayContaining([expect.objectContaining({ type: 'PowerCycle', status: 'False', reason: 'InProgress' })]),
+    conditions: expect.arrayContaining([
+      expect.objectContaining({
+        type: 'PowerCycle',
+        status: 'False',
+        severity: 'Info',
+        reason: 'InProgress',
+        message: expect.stringMatching(CYCLED),
+      }),
+    ]),
   });
   await vi.waitFor(async () => expect((await eventsOf(sidero)).join('\n')).toMatch(/No network boot was seen: simulated was told/), {
     timeout: 15_000,
@@ -154,7 +164,7 @@ test('a server at rest costs no write', async () => {
   expect((await get(sidero))!.metadata.resourceVersion).toBe(resourceVersion);
 }, 30_000);
 
-test('a server that another installation has fenced is left alone until it is adopted, or bound here', async () => {
+test('a server that another installation has fenced is left alone until it is adopted', async () => {
   const metadata = { annotations: { [FENCE_ANNOTATION]: 'another-cluster/3' } };
   await using rack = await aRack({ metadata, status: { isClean: true } }, { isOn: true });
   const { sidero, bmc } = rack;

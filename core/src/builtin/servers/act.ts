@@ -91,13 +91,18 @@ function recordOf({ now: decided }: Facts, { order, purpose, attempt, evidenceMs
 async function store({ resources }: Acting, facts: Facts, { begun, told }: Given & { begun: PowerActionRecord }): Promise<Server | undefined> {
   let isSame = false;
   const stored = await resources.change(ServerKind, { name: facts.server.metadata.name }, (draft) => {
-    isSame = isDeepStrictEqual(groundsOf(draft), groundsOf(facts.server));
+    isSame = hasSameGrounds(draft, facts.server);
     if (!isSame) return false;
     paint(draft, facts, told);
     draft.status = { ...draft.status, powerAction: begun };
     if (begun.purpose === 'wipe') markCycling(draft, new Date(begun.since!));
   });
   return isSame ? stored : undefined;
+}
+
+/** Whether a decision that was made from one still holds for the other. */
+export function hasSameGrounds(one: Server, other: Server): boolean {
+  return isDeepStrictEqual(groundsOf(one), groundsOf(other));
 }
 
 // All of a Server that a decision about its power rests on.

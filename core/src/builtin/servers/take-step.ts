@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import {
+  messageOf,
   plannedDisks,
   type PowerActionRecord,
   removeCondition,
@@ -8,7 +9,7 @@ import {
   type Server,
   ServerKind,
 } from '../../index.ts';
-import { act, type Acting, remark } from './act.ts';
+import { act, type Acting, hasSameGrounds, remark } from './act.ts';
 import { sketchOf } from './books.ts';
 import { isNewTrouble, paint } from './picture.ts';
 import type { Deed, Facts, Step } from './step.ts';
@@ -74,17 +75,22 @@ async function rotate(tools: Tools, facts: Facts, request: string): Promise<{ re
   const { resources, power, signal, now } = tools;
   const { server } = facts;
   const begun: PowerActionRecord = { action: 'rotate', purpose: 'request', request, attempt: 1, since: now().toISOString(), state: 'begun' };
-  const keep = (record: PowerActionRecord) =>
-    resources.change(ServerKind, server.metadata, (draft) => void (draft.status = { ...draft.status, powerAction: record }));
-  await keep(begun);
+  const keep = (record: PowerActionRecord, mayKeep: (draft: Server) => boolean) =>
+    resources.change(ServerKind, { name: server.metadata.name }, (draft) => {
+      if (!mayKeep(draft)) return false;
+      draft.status = { ...draft.status, powerAction: record };
+    });
+  const stored = await keep(begun, (draft) => hasSameGrounds(draft, server));
+  if (stored.status?.powerAction?.since !== begun.since) return { requeueAfterMs: 0 };
+  const end = (record: PowerActionRecord) => keep(record, () => true);
   try {
     const message = await power.rotate(server, signal);
-    await keep({ ...begun, state: 'done' });
+    await end({ ...begun, state: 'done' });
     await remark(tools, server, { type: 'Normal', message });
   } catch (thrown) {
     signal.throwIfAborted();
-    const problem = thrown instanceof Error ? thrown.message : String(thrown);
-    await keep({ ...begun, state: 'failed', problem });
+    const problem = messageOf(thrown);
+    await end({ ...begun, state: 'failed', problem });
     await remark(tools, server, { type: 'Warning', message: `Failed to change the password of the BMC: ${problem}` });
   }
   return { requeueAfterMs: 0 };
