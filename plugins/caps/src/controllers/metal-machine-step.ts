@@ -114,8 +114,9 @@ function choose({ metalMachine, machine, cluster, server, holder }: MachineFacts
   return wait('NoServerNamed', 'Error', 'it names neither a Server nor a ServerClass: set spec.serverClassRef or spec.serverRef');
 }
 
-function claimOf({ metadata }: MetalMachine, machine: Machine): Claim {
-  const failureDomain = machine.spec?.failureDomain;
+/** What it asks for, but for the server or class that its spec names. */
+export function claimOf({ metadata }: MetalMachine, machine: Machine | undefined): Claim {
+  const failureDomain = machine?.spec?.failureDomain;
   return {
     namespace: metadata.namespace ?? '',
     name: metadata.name,
