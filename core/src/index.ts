@@ -17,6 +17,7 @@ export {
   fetchRecordPath,
   readFetchRecord,
 } from './lifecycle/local-copy.ts';
+export { createRateLimit, type RateLimit } from './lifecycle/rate-limit.ts';
 export { heldByRecord, plannedDisks } from './lifecycle/wipe-record.ts';
 export type { BoundMachine, MachineTokens, TokenPurpose } from './lifecycle/machine-token.ts';
 export { createLogger, type Logger } from './log.ts';
