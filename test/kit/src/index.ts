@@ -15,4 +15,5 @@ export { type PlaneOptions, type PlanePorts, type RunningPlane, freePorts, start
 export { type Random, seededRandom } from './random.ts';
 export { type SideroProcess, type SideroProcessOptions, startSideroProcess } from './sidero-process.ts';
 export { type StandInSizes, writeStandIns } from './stand-ins.ts';
+export { aTalosConfig, type TalosConfigOptions } from './talos-config.ts';
 export { createWithStatus, silentLogger, type TestSidero, type TestSideroOptions, testSidero } from './test-sidero.ts';
