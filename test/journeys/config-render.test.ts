@@ -38,10 +38,10 @@ test('the program prints what is served to stdout, and for which server to stder
   }
 });
 
-describe('before a server is bound', () => {
+describe('before a server is bound, which has to be wiped first', () => {
   let sidero: TestSidero;
   beforeEach(async () => {
-    sidero = await withoutMachines({ objects: [aServer({ spec: { cordoned: true } })] });
+    sidero = await withoutMachines({ objects: [aServer({ status: { isClean: false } })] });
   });
   afterEach(() => sidero.close());
 
@@ -51,7 +51,6 @@ describe('before a server is bound', () => {
   });
 
   test('it is made for any member of the class, with the patches of the class', async () => {
-    await sidero.resources.change(ServerKind, { name: FIXTURE_UUID }, (draft) => void delete draft.spec!.cordoned);
     await sidero.resources.create(ServerClassKind, aServerClass({ spec: { strategicPatches: ['machine: {install: {disk: /dev/vda}}'] } }));
     await createMachine(sidero, { serverClassRef: { kind: 'ServerClass', name: 'large' } });
     const { text, note } = await render(sidero);

@@ -1,77 +1,45 @@
-import { type CustomResourceDefinition, definePlugin, type Kind, type KubeObject, SecretKind, ServerBindingKind, ServerKind } from '@sidero/core';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { checkConfig, definePlugin, type KubeEvent, SecretKind, ServerBindingKind, ServerClassKind, ServerKind } from '@sidero/core';
+import { startSidero } from '@sidero/core/start';
 import { caps, MetalMachineKind } from '@sidero/plugin-caps';
-import { aBinding, aBootRequest, anEnvironment, aServer, FIXTURE_UUID, type TestSidero, testSidero, type TestSideroOptions } from '@sidero/testing';
+import { aBinding, aBootRequest, aServerClass, FIXTURE_UUID, silentLogger, type TestSidero, testSidero } from '@sidero/testing';
 import { load } from 'js-yaml';
-import { expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import * as z from 'zod';
+import { aBoundMachine, ask, BOOTSTRAP, boundServer, configPathOf, MACHINE, MachineKind, theEnvironment } from './configdata/bound-machine.ts';
 
-const MachineKind: Kind<KubeObject> = { apiVersion: 'cluster.x-k8s.io/v1beta1', kind: 'Machine', plural: 'machines', namespaced: true };
-const [namespace, name] = ['default', 'rack-1-cp-x7k2p'];
+const bare = `/configdata?uuid=${FIXTURE_UUID}`;
+const KEY = { namespace: 'default', name: 'sidero-boot' };
+const EventKind = { apiVersion: 'v1', kind: 'Event', plural: 'events', namespaced: true } as const;
 
-/** Cluster API's Machine as far as the chain reads it. */
-const machineDefinition = {
-  apiVersion: 'apiextensions.k8s.io/v1',
-  kind: 'CustomResourceDefinition',
-  metadata: { name: 'machines.cluster.x-k8s.io' },
-  spec: {
-    group: 'cluster.x-k8s.io',
-    scope: 'Namespaced',
-    names: { kind: 'Machine', listKind: 'MachineList', plural: 'machines', singular: 'machine' },
-    versions: [
-      { name: 'v1beta1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } } },
-    ],
-  },
-} as unknown as CustomResourceDefinition;
+const configUrlOf = async (sidero: TestSidero) => `${sidero.url}${await configPathOf(sidero)}`;
 
-const withMachines = definePlugin({
-  name: 'machines',
-  options: z.strictObject({}),
-  setup: ({ customResources }) => customResources.add({ name: machineDefinition.metadata.name, definition: machineDefinition }),
-});
+/** What people were told: `Server: message (n times)`. */
+async function news({ resources }: TestSidero): Promise<readonly string[]> {
+  const events = (await resources.list(EventKind, { namespace: 'default' }, { live: true })) as unknown as readonly KubeEvent[];
+  const about = events.filter(({ reason }) => reason === 'Machine Config');
+  return about.map(({ involvedObject, message, count }) => `${involvedObject.kind}: ${message} (${count} times)`).toSorted();
+}
 
-const CONFIG = 'version: v1alpha1\nmachine:\n  type: controlplane\n  token: hunter2\n';
-
-/** Without files there is nothing to fetch before it can be booted. */
-const site = (args: string[] = []) => anEnvironment({ metadata: { name: 'site' }, spec: { kernel: { url: undefined, args }, initrd: undefined } });
-const bound = () => aServer({ spec: { environmentRef: { name: 'site' } }, status: { isClean: false } });
-
-/** A bound server with everything that its configuration is made from. */
-async function aSite(options: Pick<TestSideroOptions, 'site' | 'objects'> = {}): Promise<TestSidero> {
-  const objects = options.objects ?? [bound(), site(), aBinding()];
-  const sidero = await testSidero({ ...options, objects, plugins: [caps(), withMachines()] });
-  const { resources } = sidero;
-  const { apiVersion, kind } = MachineKind;
-  const spec = { bootstrap: { dataSecretName: 'boot' } };
-  const machine = await resources.create<KubeObject & { spec?: object }>(MachineKind, { apiVersion, kind, metadata: { namespace, name }, spec });
-  const owner = { apiVersion, kind, name, uid: machine.metadata.uid ?? '' };
-  await resources.create(MetalMachineKind, {
-    apiVersion: 'infrastructure.cluster.x-k8s.io/v1alpha3',
-    kind: 'MetalMachine',
-    metadata: { namespace, name, ownerReferences: [owner] },
-    spec: { serverRef: { kind: 'Server', name: FIXTURE_UUID } },
+/** Talos has told that it runs with its configuration. */
+async function tellLoaded({ resources }: TestSidero): Promise<void> {
+  await resources.change(ServerBindingKind, { name: FIXTURE_UUID }, (draft) => {
+    const lastTransitionTime = new Date().toISOString();
+    draft.status = { ...draft.status, conditions: [{ type: 'TalosConfigLoaded', status: 'True', lastTransitionTime }] };
   });
-  const data = { value: Buffer.from(CONFIG).toString('base64') };
-  await resources.create(SecretKind, { apiVersion: 'v1', kind: 'Secret', metadata: { namespace, name: 'boot' }, data });
-  await vi.waitFor(async () => expect(await resources.get(ServerBindingKind, { name: FIXTURE_UUID })).toBeDefined());
-  return sidero;
 }
 
-/** The `talos.config=` that iPXE would be given, with the machine's UUID filled in as Talos does. */
-async function configUrlOf(sidero: TestSidero): Promise<string> {
-  const plan = await sidero.lifecycle.boot(aBootRequest());
-  const argument = 'args' in plan ? plan.args.find((known) => known.startsWith('talos.config=')) : undefined;
-  const url = new URL(argument!.slice('talos.config='.length));
-  if (url.searchParams.get('uuid') === '') url.searchParams.set('uuid', FIXTURE_UUID);
-  return `${sidero.url}${url.pathname}${url.search}`;
-}
-
-async function ask(url: string): Promise<{ status: number; body: string }> {
-  const answer = await fetch(url);
-  return { status: answer.status, body: await answer.text() };
+/** From then on every request comes from another address. */
+async function takenElsewhere({ resources }: TestSidero): Promise<void> {
+  await resources.change(ServerBindingKind, { name: FIXTURE_UUID }, (draft) => {
+    draft.metadata.annotations = { ...draft.metadata.annotations, 'metal.sidero.dev/config-taken': '10.9.9.9 2026-01-01T00:00:00.000Z' };
+  });
 }
 
 test('a bound machine gets its configuration with the address it boots from', async () => {
-  await using sidero = await aSite();
+  await using sidero = await aBoundMachine();
   const { status, body } = await ask(await configUrlOf(sidero));
   expect(status).toBe(200);
   expect(load(body)).toEqual({
@@ -81,66 +49,253 @@ test('a bound machine gets its configuration with the address it boots from', as
 });
 
 test('what changes a configuration shows in the next answer', async () => {
-  await using sidero = await aSite();
+  await using sidero = await aBoundMachine();
   const url = await configUrlOf(sidero);
   await ask(url);
   await sidero.resources.change(ServerKind, { name: FIXTURE_UUID }, (draft) => {
     draft.spec!.strategicPatches = ['machine: {install: {disk: /dev/vda}}'];
   });
   expect(load((await ask(url)).body)).toMatchObject({ machine: { install: { disk: '/dev/vda' } } });
+  await sidero.resources.change(SecretKind, BOOTSTRAP, (draft) => {
+    draft.data = { value: Buffer.from('version: v1alpha1\nmachine: {token: changed}\n').toString('base64') };
+  });
+  expect(load((await ask(url)).body)).toMatchObject({ machine: { token: 'changed' } });
 });
 
-test('a machine that proved itself once must do so from then on; a guess is refused and told', async () => {
-  await using sidero = await aSite();
-  const bare = `${sidero.url}/configdata?uuid=${FIXTURE_UUID}`;
-  // A binding of the original: its machine has no token yet.
-  expect((await ask(bare)).status).toBe(200);
-  expect((await ask(await configUrlOf(sidero))).status).toBe(200);
-  await vi.waitFor(async () => expect((await ask(bare)).status).toBe(401));
-  const guess = await ask(`${bare}&token=${'A'.repeat(43)}`);
-  expect(guess.status).toBe(403);
-  expect(guess.body).not.toContain('hunter2');
-});
-
-test('an Environment with talos.config= of its own is left as it is, and its machines need no token', async () => {
-  const environment = site(['talos.config=http://x/configdata?uuid=']);
-  await using sidero = await aSite({ objects: [bound(), environment, aBinding()] });
-  const plan = await sidero.lifecycle.boot(aBootRequest());
-  expect('args' in plan && plan.args).toEqual(['talos.config=http://x/configdata?uuid=']);
-  expect((await ask(`${sidero.url}/configdata?uuid=${FIXTURE_UUID}`)).status).toBe(200);
-});
-
-test('a patch that does not fit is an Event on server and MetalMachine, without a secret in it', async () => {
-  await using sidero = await aSite();
+test('a patch that copies from another place works over the API', async () => {
+  await using sidero = await aBoundMachine();
   await sidero.resources.change(ServerKind, { name: FIXTURE_UUID }, (draft) => {
-    draft.spec!.configPatches = [{ op: 'replace', path: '/machine/nope', value: 'swordfish' }];
+    draft.spec!.configPatches = [{ op: 'copy', from: '/machine/type', path: '/machine/kind' }];
   });
-  const { status, body } = await ask(await configUrlOf(sidero));
-  expect(status).toBe(500);
-  expect(body).toContain('SIDERO_MACHINE_CONFIG_PATCH_FAILED: configPatches of Server');
-  expect(body).not.toMatch(/swordfish|hunter2/);
-  const EventKind = { apiVersion: 'v1', kind: 'Event', plural: 'events', namespaced: true } as const;
-  await vi.waitFor(async () => {
-    const events = await sidero.resources.list(EventKind, { namespace }, { live: true });
-    const about = (events as unknown as { reason: string; involvedObject: { kind: string } }[]).filter(({ reason }) => reason === 'Machine Config');
-    expect(about.map(({ involvedObject }) => involvedObject.kind).sort()).toEqual(['MetalMachine', 'Server']);
+  expect(load((await ask(await configUrlOf(sidero))).body)).toMatchObject({ machine: { type: 'controlplane', kind: 'controlplane' } });
+});
+
+describe('who may have it', () => {
+  test('a machine that proved itself once must do so from then on; a guess is refused and told', async () => {
+    await using sidero = await aBoundMachine();
+    // A binding of the original: its machine has no token yet.
+    expect((await ask(`${sidero.url}${bare}`)).status).toBe(200);
+    expect((await ask(await configUrlOf(sidero))).status).toBe(200);
+    await vi.waitFor(async () => expect((await ask(`${sidero.url}${bare}`)).status).toBe(401));
+    const guess = await ask(`${sidero.url}${bare}&token=${'A'.repeat(43)}`);
+    expect(guess.status).toBe(403);
+    expect(guess.body).not.toContain('hunter2');
+    expect((await news(sidero)).join('\n')).toContain('its token is not the one of this machine');
+  });
+
+  test('who guesses on is asked to wait; the machine itself never is', async () => {
+    await using sidero = await aBoundMachine();
+    const guess = `${sidero.url}${bare}&token=${'A'.repeat(43)}`;
+    const answers = await Promise.all(Array.from({ length: 30 }, () => ask(guess)));
+    const statuses = answers.map(({ status }) => status);
+    expect(statuses.filter((status) => status === 403)).toHaveLength(20);
+    expect(answers.filter(({ status, retryAfter }) => status === 429 && retryAfter === '5')).toHaveLength(10);
+    expect((await ask(await configUrlOf(sidero))).status).toBe(200);
+  });
+
+  test('an Environment with talos.config= of its own is left as it is, and its machines need no token', async () => {
+    const environment = theEnvironment(['talos.config=http://x/configdata?uuid=']);
+    await using sidero = await aBoundMachine({ objects: [boundServer(), environment, aBinding()] });
+    const plan = await sidero.lifecycle.boot(aBootRequest());
+    expect('args' in plan && plan.args).toEqual(['talos.config=http://x/configdata?uuid=']);
+    expect((await ask(`${sidero.url}${bare}`)).status).toBe(200);
+  });
+
+  test.each([
+    ['report', ['MetalMachine', 'Server']],
+    ['off', []],
+  ] as const)('bootAuth: %s gives it without a token; told on %j', async (bootAuth, told) => {
+    await using sidero = await aBoundMachine({ site: { bootAuth } });
+    await ask(await configUrlOf(sidero));
+    const stranger = () => ask(`${sidero.url}${bare}&token=${'A'.repeat(43)}`);
+    await stranger();
+    expect((await stranger()).status).toBe(200);
+    const events = (await news(sidero)).filter((text) => text.includes('bootAuth is "report"'));
+    expect(events.map((text) => text.split(':')[0])).toEqual(told);
+  });
+
+  test('a second taker is told, and refused once Talos runs with the configuration', async () => {
+    await using sidero = await aBoundMachine();
+    const url = await configUrlOf(sidero);
+    await ask(url);
+    await takenElsewhere(sidero);
+    expect((await ask(url)).status).toBe(200);
+    expect((await news(sidero)).join('\n')).toContain('ServerBinding: Its configuration, taken by 10.9.9.9');
+    await takenElsewhere(sidero);
+    await tellLoaded(sidero);
+    const second = await ask(url);
+    expect(second).toMatchObject({ status: 403, body: expect.stringContaining('was taken by 10.9.9.9') as string });
+  });
+
+  test('the machine itself may have it again after a reinstallation from an address that is known to be its own', async () => {
+    await using sidero = await aBoundMachine();
+    const url = await configUrlOf(sidero);
+    await takenElsewhere(sidero);
+    await tellLoaded(sidero);
+    await sidero.resources.change(ServerKind, { name: FIXTURE_UUID }, (draft) => {
+      draft.status = { ...draft.status, addresses: [{ type: 'InternalIP', address: '127.0.0.1' }] };
+    });
+    expect((await ask(url)).status).toBe(200);
   });
 });
 
-test.each([
-  ['?uuid=', 400, 'received metadata request with empty uuid\n'],
-  ['?uuid=nobody', 404, 'server is not allocated (missing serverbinding): serverbindings.infrastructure.cluster.x-k8s.io "nobody" not found\n'],
-])('%s is answered with %s', async (query, status, body) => {
-  await using sidero = await testSidero({ plugins: [caps()] });
-  expect(await ask(`${sidero.url}/configdata${query}`)).toEqual({ status, body });
+describe('a token holds as long as the binding', () => {
+  test('a year later', async () => {
+    let now = new Date('2026-01-01T00:00:00Z');
+    await using sidero = await aBoundMachine({ now: () => now });
+    const url = await configUrlOf(sidero);
+    now = new Date('2027-01-01T00:00:00Z');
+    expect((await ask(url)).status).toBe(200);
+  });
+
+  test('on every replica, and after a restart', async () => {
+    await using first = await aBoundMachine();
+    const path = await configPathOf(first);
+    expect((await ask(`${first.url}${path}`)).status).toBe(200);
+    const dataDir = await mkdtemp(join(tmpdir(), 'config-replica-'));
+    try {
+      await using second = await startBeside(first, dataDir);
+      await vi.waitFor(async () => expect((await ask(`http://127.0.0.1:${second.port}${path}`)).status).toBe(200));
+      // What the first one has noted counts there, too.
+      expect((await ask(`http://127.0.0.1:${second.port}${bare}`)).status).toBe(401);
+    } finally {
+      await rm(dataDir, { recursive: true });
+    }
+  });
+
+  test('over a move to another cluster, whose own key gives way', async () => {
+    await using from = await aBoundMachine();
+    const path = await configPathOf(from);
+    const moved = await from.resources.get(SecretKind, KEY, { live: true });
+    await using to = await aBoundMachine();
+    expect(await configPathOf(to)).not.toBe(path);
+    await to.resources.change(SecretKind, KEY, (draft) => {
+      draft.data = { ...moved!.data };
+    });
+    await vi.waitFor(async () => expect((await ask(`${to.url}${path}`)).status).toBe(200), { timeout: 5000, interval: 200 });
+  });
+
+  test('of that MetalMachine, and no longer', async () => {
+    await using sidero = await aBoundMachine();
+    const path = await configPathOf(sidero);
+    await ask(`${sidero.url}${path}`);
+    await sidero.resources.change(ServerBindingKind, { name: FIXTURE_UUID }, (draft) => {
+      draft.spec!.metalMachineRef = { kind: 'MetalMachine', namespace: 'default', name: 'another' };
+    });
+    expect((await ask(`${sidero.url}${path}`)).status).toBe(403);
+  });
 });
 
-test('a missing link of the chain is named', async () => {
-  await using sidero = await aSite();
-  const url = await configUrlOf(sidero);
-  await sidero.resources.remove(SecretKind, { namespace, name: 'boot' });
-  expect(await ask(url)).toEqual({ status: 404, body: `bootstrap secret ${namespace}/boot not found\n` });
-  // Its MetalMachine goes with it, and lets the server go.
-  await sidero.resources.remove(MachineKind, { namespace, name });
-  await vi.waitFor(async () => expect((await ask(url)).body).toContain('server is not allocated (missing serverbinding): '));
+/** Another replica on the same API; its own processes' port is free-picked. */
+async function startBeside(first: TestSidero, dataDir: string) {
+  const kubeconfig = join(dataDir, 'kubeconfig');
+  await writeFile(kubeconfig, first.kubeConfig.exportConfig(), { mode: 0o600 });
+  const options = { endpoint: '127.0.0.1', httpPort: 0, dataDir, healthAddress: 'off', diagnosticsAddress: 'off', leaderElection: false } as const;
+  const config = checkConfig({ ...options, plugins: [caps()] }, { file: 'replica', variables: {} });
+  const running = await startSidero({ config, kubeconfig, log: silentLogger(), variables: {}, host: '127.0.0.1' });
+  return { port: running.port, [Symbol.asyncDispose]: () => running.close() };
+}
+
+describe('what goes wrong is told once a cause, without a secret', () => {
+  test('a patch that does not fit, on Server and MetalMachine', async () => {
+    await using sidero = await aBoundMachine();
+    await sidero.resources.change(ServerKind, { name: FIXTURE_UUID }, (draft) => {
+      draft.spec!.configPatches = [{ op: 'replace', path: '/machine/nope', value: 'swordfish' }];
+    });
+    const url = await configUrlOf(sidero);
+    const { status, body } = await ask(url);
+    await ask(url);
+    expect(status).toBe(500);
+    expect(body).toContain('SIDERO_MACHINE_CONFIG_PATCH_FAILED: configPatches of Server');
+    expect(body).not.toMatch(/swordfish|hunter2/);
+    expect(await news(sidero)).toEqual([
+      expect.stringMatching(/^MetalMachine: configPatches of Server .* \(1 times\)$/) as string,
+      expect.stringMatching(/^Server: configPatches of Server .* \(1 times\)$/) as string,
+    ]);
+  });
+
+  test('a Secret without its value', async () => {
+    await using sidero = await aBoundMachine();
+    const url = await configUrlOf(sidero);
+    await sidero.resources.change(SecretKind, BOOTSTRAP, (draft) => {
+      draft.data = { other: '' };
+    });
+    expect(await ask(url)).toMatchObject({ status: 404, body: 'value key not found in bootstrap data: default/boot\n' });
+    await ask(url);
+    expect((await news(sidero)).filter((text) => text.includes('value key not found'))).toHaveLength(2);
+  });
+
+  test('a plugin that is not ready: the machine is asked to wait, and told which one', async () => {
+    let isReady = false;
+    const slow = definePlugin({
+      name: 'slow',
+      options: z.strictObject({}),
+      setup: ({ hooks }) =>
+        hooks.bind.tapPromise('slow', async (identity) => {
+          if (isReady) return identity;
+          throw new Error('hunter3');
+        }),
+    });
+    await using sidero = await aBoundMachine({ plugins: [slow()] });
+    const url = await configUrlOf(sidero);
+    const answer = await ask(url);
+    expect(answer).toMatchObject({ status: 503, retryAfter: '5', body: expect.stringContaining('plugin "slow" cannot say now') as string });
+    expect(`${answer.body}${(await news(sidero)).join()}`).not.toContain('hunter3');
+    isReady = true;
+    expect((await ask(url)).status).toBe(200);
+  });
+});
+
+describe('a link of the chain that is missing is named', () => {
+  test.each([
+    ['?uuid=', 400, 'received metadata request with empty uuid\n'],
+    ['', 400, 'received metadata request with empty uuid\n'],
+    ['?uuid=nobody', 404, 'server is not allocated (missing serverbinding): serverbindings.infrastructure.cluster.x-k8s.io "nobody" not found\n'],
+  ])('%s is answered with %s', async (query, status, body) => {
+    await using sidero = await testSidero({ plugins: [caps()] });
+    expect(await ask(`${sidero.url}/configdata${query}`)).toMatchObject({ status, body });
+  });
+
+  const machine = `${MACHINE.namespace}/${MACHINE.name}`;
+  const cases: readonly { what: string; breakIt: (sidero: TestSidero) => Promise<unknown>; answer: { status: number; body: string } }[] = [
+    {
+      what: 'the name of the Secret',
+      breakIt: ({ resources }) => resources.change(MachineKind, MACHINE, (draft) => void Object.assign(draft, { spec: {} })),
+      answer: { status: 404, body: `no dataSecretName present for machine ${machine}\n` },
+    },
+    {
+      what: 'the Secret',
+      breakIt: ({ resources }) => resources.remove(SecretKind, BOOTSTRAP),
+      answer: { status: 404, body: 'bootstrap secret default/boot not found\n' },
+    },
+    {
+      what: 'the ServerClass',
+      breakIt: ({ resources }) =>
+        resources.change(ServerBindingKind, { name: FIXTURE_UUID }, (draft) => {
+          draft.spec!.serverClassRef = { kind: 'ServerClass', name: 'gone' };
+        }),
+      answer: { status: 500, body: 'failure fetching serverclass gone: serverclasses.metal.sidero.dev "gone" not found\n' },
+    },
+    {
+      what: 'the owner',
+      breakIt: ({ resources }) => resources.change(MetalMachineKind, MACHINE, (draft) => void delete draft.metadata.ownerReferences),
+      answer: { status: 404, body: `failure fetching owner machine from metal machine ${machine}: it has no owner of kind Machine\n` },
+    },
+  ];
+  test.each(cases)('$what', async ({ breakIt, answer }) => {
+    await using sidero = await aBoundMachine();
+    const url = await configUrlOf(sidero);
+    await breakIt(sidero);
+    await vi.waitFor(async () => expect(await ask(url)).toMatchObject(answer));
+  });
+});
+
+test('the patches of the class it was bound through come before those of the Server', async () => {
+  const binding = aBinding({ spec: { serverClassRef: { kind: 'ServerClass', name: 'large' } } });
+  await using sidero = await aBoundMachine({ objects: [boundServer(), theEnvironment(), binding] });
+  await sidero.resources.create(ServerClassKind, aServerClass({ spec: { strategicPatches: ['machine: {token: class, x: class}'] } }));
+  await sidero.resources.change(ServerKind, { name: FIXTURE_UUID }, (draft) => {
+    draft.spec!.strategicPatches = ['machine: {token: server}'];
+  });
+  expect(load((await ask(await configUrlOf(sidero))).body)).toMatchObject({ machine: { token: 'server', x: 'class' } });
 });

@@ -1,9 +1,10 @@
 import { definePlugin, duration } from '@sidero/core';
 import * as z from 'zod';
+import { addAllocateCommand } from './allocate-command.ts';
 import { clusterApiOf } from './cluster-api-version.ts';
 import { addBootArgument } from './configdata/boot-argument.ts';
-import { ConfigDesk } from './configdata/config-desk.ts';
 import { addConfigRoute } from './configdata/config-route.ts';
+import { keepSources } from './configdata/keep-sources.ts';
 import { addRenderCommand } from './configdata/render-command.ts';
 import { addControllers } from './controllers/index.ts';
 import { capsCustomResources } from './custom-resources.ts';
@@ -21,11 +22,12 @@ export const caps = definePlugin({
   settings: { orphanGraceMs: duration('SIDERO_CAPS_ORPHAN_GRACE') },
   setup(sidero, { orphanGraceMs }) {
     for (const resource of capsCustomResources()) sidero.customResources.add(resource);
-    const { resources, lifecycle } = sidero;
-    const clusterApi = clusterApiOf(resources);
-    addConfigRoute(sidero, new ConfigDesk({ resources, lifecycle, kinds: clusterApi.kinds }));
+    const clusterApi = clusterApiOf(sidero.resources);
+    addConfigRoute(sidero, clusterApi.kinds);
+    keepSources(sidero, clusterApi);
     addBootArgument(sidero);
     addControllers(sidero, { clusterApi, orphanGraceMs });
     addRenderCommand(sidero, clusterApi.kinds);
+    addAllocateCommand(sidero, clusterApi);
   },
 });

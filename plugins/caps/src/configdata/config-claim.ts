@@ -19,8 +19,8 @@ export interface ConfigClaim {
   readonly hasOwnArgument: boolean;
 }
 
-/** How a claim was judged: `proven` by its token, `open` without one, or refused. */
-export type ConfigVerdict = { readonly admitted: 'proven' | 'open'; readonly why: string } | Refusal;
+/** How a claim was judged: `proven` by its token, `open` without one, `unproven` where it should have shown one and none is demanded, or refused. */
+export type ConfigVerdict = { readonly admitted: 'proven' | 'open' | 'unproven'; readonly why: string } | Refusal;
 
 /** Whether a machine may have the configuration it asks for. */
 export async function judgeClaim(tokens: MachineTokens, bootAuth: Site['bootAuth'], claim: ConfigClaim): Promise<ConfigVerdict> {
@@ -31,7 +31,7 @@ export async function judgeClaim(tokens: MachineTokens, bootAuth: Site['bootAuth
   if (token === '' && claim.hasOwnArgument) return { admitted: 'open', why: 'its Environment has talos.config= of its own' };
   if (token === '' && !binding.metadata.annotations?.[TOKEN_ANNOTATION]) return { admitted: 'open', why: 'its ServerBinding is from before tokens' };
   const why = token === '' ? 'it showed no token' : 'its token is not the one of this machine';
-  if (bootAuth !== 'require') return { admitted: 'open', why };
+  if (bootAuth !== 'require') return { admitted: 'unproven', why };
   return { status: token === '' ? 401 : 403, text: `the configuration of ${bound.uuid} is not given out: ${why}` };
 }
 

@@ -1,44 +1,28 @@
-import type { Lifecycle, MachineIdentity, ResourceClient } from '@sidero/core';
-import type { ClusterApiKinds } from '../kinds.ts';
+import type { Lifecycle, MachineIdentity } from '@sidero/core';
 import { type ConfigPatchEntry, renderConfig, type RenderInput } from '../machine-config/render.ts';
-import { type ConfigSources, gatherSources, type Refusal } from './sources.ts';
+import type { ConfigSources } from './sources.ts';
 
 /** Results that are kept. */
 const MAX_KEPT = 2000;
 
-/** What configurations are made with. */
-export interface ConfigGround {
-  readonly resources: ResourceClient;
-  readonly lifecycle: Pick<Lifecycle, 'bind'>;
-  readonly kinds: () => Promise<ClusterApiKinds>;
-}
-
-/** A configuration, and what it was made from. */
-export interface MadeConfig {
-  readonly text: string;
-  readonly sources: ConfigSources;
-}
-
 /** Makes the configurations of bound machines; each is kept until one of the objects that it came from changes. */
 export class ConfigDesk {
-  readonly #ground: ConfigGround;
+  readonly #lifecycle: Pick<Lifecycle, 'bind'>;
   readonly #kept = new Map<string, { readonly versions: string; readonly text: string }>();
 
-  constructor(ground: ConfigGround) {
-    this.#ground = ground;
+  constructor(lifecycle: Pick<Lifecycle, 'bind'>) {
+    this.#lifecycle = lifecycle;
   }
 
-  /** @throws SIDERO_MACHINE_CONFIG_INVALID, SIDERO_MACHINE_CONFIG_PATCH_FAILED, SIDERO_HOOK_FAILED, SIDERO_HOOK_TIMEOUT and what reading throws */
-  async make(uuid: string): Promise<MadeConfig | Refusal> {
-    const { resources, lifecycle, kinds } = this.#ground;
-    const sources = await gatherSources(resources, await kinds(), uuid);
-    if ('status' in sources) return sources;
+  /** @throws SIDERO_MACHINE_CONFIG_INVALID, SIDERO_MACHINE_CONFIG_PATCH_FAILED, SIDERO_HOOK_FAILED, SIDERO_HOOK_TIMEOUT */
+  async make(sources: ConfigSources): Promise<string> {
+    const uuid = sources.server.metadata.name;
     const versions = versionsOf(sources);
     const kept = this.#kept.get(uuid);
-    if (kept?.versions === versions) return { text: kept.text, sources };
-    const text = renderConfig(renderInputOf(sources, await lifecycle.bind(sources.binding)));
+    if (kept?.versions === versions) return kept.text;
+    const text = renderConfig(renderInputOf(sources, await this.#lifecycle.bind(sources.binding)));
     this.#keep(uuid, { versions, text });
-    return { text, sources };
+    return text;
   }
 
   #keep(uuid: string, made: { versions: string; text: string }): void {

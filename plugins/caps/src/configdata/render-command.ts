@@ -4,7 +4,7 @@ import type { ClusterApiKinds } from '../kinds.ts';
 import { explainConfig, renderConfig, type RenderedLine } from '../machine-config/render.ts';
 import { renderInputOf } from './config-desk.ts';
 import { expectedBinding } from './expected-binding.ts';
-import { sourcesOf } from './sources.ts';
+import { boundServerOf, gatherSources } from './sources.ts';
 
 interface Options {
   readonly explain?: boolean;
@@ -42,7 +42,8 @@ export async function renderFor(
   given: Options & { readonly name: string },
 ): Promise<{ readonly text: string; readonly note: string }> {
   const { binding, why } = await expectedBinding(resources, refOf(given.name), given.server);
-  const sources = await sourcesOf(resources, kinds, binding);
+  const bound = await boundServerOf(resources, binding);
+  const sources = 'status' in bound ? bound : await gatherSources(resources, kinds, bound);
   if ('status' in sources) throw failure('SIDERO_CONFIG_UNAVAILABLE', { metalMachine: given.name, why: sources.text });
   const input = renderInputOf(sources, await lifecycle.bind(binding));
   const text = given.explain ? withOrigins(explainConfig(input)) : renderConfig(input);

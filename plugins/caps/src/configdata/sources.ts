@@ -13,50 +13,55 @@ import {
 import { type ClusterApiKinds, type Machine, MetalMachineKind, ownerMachineOf } from '../kinds.ts';
 import type { MetalMachine } from '../types.gen.ts';
 
-/** Every object that a machine's configuration is made from. */
-export interface ConfigSources {
+/** A server that is bound, and the class it was bound through. */
+export interface BoundServer {
   readonly binding: ServerBinding;
-  readonly metalMachine: MetalMachine;
-  readonly machine: Machine;
-  /** Holds the bootstrap data as `value`. */
-  readonly secret: Secret;
   readonly server: Server;
   readonly serverClass: ServerClass | undefined;
 }
 
+/** Every object that a machine's configuration is made from. */
+export interface ConfigSources extends BoundServer {
+  readonly metalMachine: MetalMachine;
+  readonly machine: Machine;
+  /** Holds the bootstrap data as `value`. */
+  readonly secret: Secret;
+}
+
 /** Why there is no configuration, in the words of the original; Talos retries whatever the status. */
 export interface Refusal {
-  readonly status: 400 | 401 | 403 | 404 | 500 | 503;
+  readonly status: 400 | 401 | 403 | 404 | 429 | 500 | 503;
   readonly text: string;
+  /** It comes by itself: nobody need be told. */
+  readonly isUsual?: true;
 }
 
-/**
- * Follows the chain from a server to its bootstrap data. What is missing is an answer, not an error.
- * @throws SIDERO_RESOURCE_FAILED, SIDERO_RESOURCE_UNREACHABLE
- */
-export async function gatherSources(resources: ResourceClient, kinds: ClusterApiKinds, uuid: string): Promise<ConfigSources | Refusal> {
+/** The binding of that name and what it binds. What is missing is an answer, not an error. @throws SIDERO_RESOURCE_FAILED, SIDERO_RESOURCE_UNREACHABLE */
+export async function boundServer(resources: ResourceClient, uuid: string): Promise<BoundServer | Refusal> {
   const binding = await resources.get(ServerBindingKind, { name: uuid });
-  if (!binding) {
-    const missing = `serverbindings.infrastructure.cluster.x-k8s.io ${JSON.stringify(uuid)} not found`;
-    return { status: 404, text: `server is not allocated (missing serverbinding): ${missing}` };
-  }
-  return sourcesOf(resources, kinds, binding);
+  if (binding) return boundServerOf(resources, binding);
+  const missing = `serverbindings.infrastructure.cluster.x-k8s.io ${JSON.stringify(uuid)} not found`;
+  return { status: 404, text: `server is not allocated (missing serverbinding): ${missing}`, isUsual: true };
 }
 
-/** The same for a binding in hand, which need not be in the API. @throws as `gatherSources` */
-export async function sourcesOf(resources: ResourceClient, kinds: ClusterApiKinds, binding: ServerBinding): Promise<ConfigSources | Refusal> {
-  const uuid = binding.metadata.name;
-  const owner = await ownerOf(resources, kinds, binding);
+/** What a binding binds; it need not be in the API. @throws as `boundServer` */
+export async function boundServerOf(resources: ResourceClient, binding: ServerBinding): Promise<BoundServer | Refusal> {
+  const { name } = binding.metadata;
+  const [server, className] = [await resources.get(ServerKind, { name }), binding.spec?.serverClassRef?.name];
+  if (!server) return { status: 404, text: `failure fetching server ${name}: servers.metal.sidero.dev ${JSON.stringify(name)} not found` };
+  const serverClass = className ? await resources.get(ServerClassKind, { name: className }) : undefined;
+  if (!className || serverClass) return { binding, server, serverClass };
+  const missing = `serverclasses.metal.sidero.dev ${JSON.stringify(className)} not found`;
+  return { status: 500, text: `failure fetching serverclass ${className}: ${missing}` };
+}
+
+/** Follows the chain from a bound server to its bootstrap data. @throws as `boundServer` */
+export async function gatherSources(resources: ResourceClient, kinds: ClusterApiKinds, bound: BoundServer): Promise<ConfigSources | Refusal> {
+  const owner = await ownerOf(resources, kinds, bound.binding);
   if ('status' in owner) return owner as Refusal;
   const { metalMachine, machine } = owner as Owner;
   const secret = await bootstrapOf(resources, machine);
-  if ('text' in secret) return secret;
-  const [server, className] = [await resources.get(ServerKind, { name: uuid }), binding.spec?.serverClassRef?.name];
-  if (!server) return { status: 404, text: `failure fetching server ${uuid}: servers.metal.sidero.dev ${JSON.stringify(uuid)} not found` };
-  const serverClass = className ? await resources.get(ServerClassKind, { name: className }) : undefined;
-  if (className && !serverClass)
-    return { status: 500, text: `failure fetching serverclass ${className}: serverclasses.metal.sidero.dev ${JSON.stringify(className)} not found` };
-  return { binding, metalMachine, machine, secret, server, serverClass };
+  return 'text' in secret ? secret : { ...bound, metalMachine, machine, secret };
 }
 
 interface Owner {
@@ -81,11 +86,17 @@ async function ownerOf(resources: ResourceClient, kinds: ClusterApiKinds, bindin
 async function bootstrapOf(resources: ResourceClient, { metadata, spec }: Machine): Promise<Secret | Refusal> {
   const { namespace = '', name } = metadata;
   const dataSecretName = spec?.bootstrap?.dataSecretName;
-  if (!dataSecretName) return { status: 404, text: `no dataSecretName present for machine ${namespace}/${name}` };
+  // The bootstrap provider makes workers wait for their control plane.
+  if (!dataSecretName) return { status: 404, text: `no dataSecretName present for machine ${namespace}/${name}`, isUsual: true };
   const ref: Ref = { namespace, name: dataSecretName };
-  // Secrets are not watched: nobody but the machine that asks needs them.
-  const secret = await resources.get(SecretKind, ref, { live: true });
+  const secret = await bootstrapSecret(resources, ref);
   if (!secret) return { status: 404, text: `bootstrap secret ${namespace}/${dataSecretName} not found` };
   if (secret.data?.['value'] === undefined) return { status: 404, text: `value key not found in bootstrap data: ${namespace}/${dataSecretName}` };
   return secret;
+}
+
+// Watched where the BMCs' logins are, on the leader; what the cache does not hold may have come just now.
+async function bootstrapSecret(resources: ResourceClient, ref: Ref): Promise<Secret | undefined> {
+  const known = await resources.get(SecretKind, ref);
+  return known?.data?.['value'] === undefined ? resources.get(SecretKind, ref, { live: true }) : known;
 }
