@@ -1,8 +1,6 @@
-import { createServer } from 'node:http';
-import { once } from 'node:events';
-import { Worker } from 'node:worker_threads';
 import { aBinding, aServer, inventory, testSidero } from '@sidero/testing';
-import type { LoadOrder, LoadResult } from './load.ts';
+import { bareServer, loadWorker } from './http-peer.ts';
+import type { LoadResult } from './load.ts';
 import type { Measurement } from './measure.ts';
 
 const SERVERS = 500;
@@ -33,26 +31,4 @@ export async function measureIpxe(): Promise<readonly Measurement[]> {
     { what: '`/ipxe` requests', ours: rate(ours), unit: '/s', digits: 0, peer: { name, value: rate(bare) }, note: how },
     { what: '`/ipxe` p99', ours: ours.p99Ms, unit: 'ms', digits: 2, peer: { name, value: bare.p99Ms }, note: how },
   ];
-}
-
-async function loadWorker(order: LoadOrder): Promise<LoadResult> {
-  const worker = new Worker(new URL('./load.ts', import.meta.url), { workerData: order });
-  const [result] = (await once(worker, 'message')) as [LoadResult];
-  return result;
-}
-
-async function bareServer(body: string): Promise<{ port: number; close(): Promise<void> }> {
-  const server = createServer((_request, response) => {
-    response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8', 'content-length': Buffer.byteLength(body) });
-    response.end(body);
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    port: (server.address() as { port: number }).port,
-    async close() {
-      server.closeAllConnections();
-      server.close();
-      await once(server, 'close');
-    },
-  };
 }
