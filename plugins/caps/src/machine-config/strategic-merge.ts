@@ -23,7 +23,7 @@ const KEYED: ReadonlyMap<string, readonly string[]> = new Map([
 ]);
 /** Elements that are replaced as a whole once their key was found. */
 const WHOLE_ELEMENTS: ReadonlySet<string> = new Set(['ImageVerificationConfig:rules']);
-const URLS: ReadonlySet<string> = new Set(['SideroLinkConfig:apiUrl', 'KmsgLogConfig:url']);
+const URLS: ReadonlySet<string> = new Set([':cluster.controlPlane.endpoint', 'SideroLinkConfig:apiUrl', 'KmsgLogConfig:url']);
 
 /**
  * Merges the documents of a patch into those of a configuration, as Talos does: same apiVersion, kind and name are merged, others appended.
