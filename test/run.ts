@@ -5,14 +5,14 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { check } from './check.ts';
 import { runCommand } from './command.ts';
-import { agentImage, bmcs, kubernetes, machines, type Part } from './real/parts/parts.ts';
+import { agentImage, bmcs, clusterApi, kubernetes, machines, type Part } from './real/parts/parts.ts';
 
 const HELP = `npm test [-- [--only check|units|real]... [--no-install] [FILTER...]]
 
   --only STAGE   run only this stage (may be repeated)
                    check  types, lint, format, generated files
                    units  units and journeys, on simulators
-                   real   kube-apiserver, kubectl, TFTP clients, QEMU machines, BMCs of others
+                   real   kube-apiserver, Cluster API, TFTP clients, QEMU machines, BMCs of others
   --no-install   leave this machine alone: no Debian packages, no Go builds
   FILTER         only test files whose path contains it
 
@@ -108,7 +108,9 @@ function startParts(wish: Wish, signal: AbortSignal): Promise<readonly Part[]> {
   const means = { mayInstall: wish.mayInstall, signal, say: (line: string) => say(`-- ${line}`) };
   // One after the other: apt-get stands in its own way.
   const machinesThenRest = machines(means).then(async (part) => [part, await bmcs(means), await agentImage(means)]);
-  return Promise.all([kubernetes(means), machinesThenRest]).then((parts) => parts.flat());
+  // So do two builds with Go, in memory.
+  const programs = kubernetes(means).then(async (part) => [part, ...(await clusterApi(means))]);
+  return Promise.all([programs, machinesThenRest]).then((parts) => parts.flat());
 }
 
 async function runStages(wish: Wish, signal: AbortSignal): Promise<{ tallies: readonly Tally[]; parts: readonly Part[] }> {

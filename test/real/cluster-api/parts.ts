@@ -39,5 +39,7 @@ export function providersOf(release: ClusterApiRelease): readonly Provider[] {
 export const CLUSTERCTL = join(FOLDER, 'clusterctl-v1.10.9');
 
 /** Whether everything of Cluster API has been built. */
-export const isClusterApiBuilt =
-  [...providersOf('1.10'), ...providersOf('1.14')].every(({ program }) => existsSync(program)) && existsSync(CLUSTERCTL);
+export function isClusterApiBuilt(): boolean {
+  const programs = [...providersOf('1.10'), ...providersOf('1.14')].map(({ program }) => program);
+  return [...programs, CLUSTERCTL].every((program) => existsSync(program));
+}

@@ -1,7 +1,9 @@
 import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { type Outcome, runCommand } from '../../command.ts';
+import { isClusterApiBuilt } from '../cluster-api/parts.ts';
 import { KUBERNETES_VERSION, testCache } from '../kubernetes-parts.ts';
+import { talosProgram } from '../talos/program.ts';
 
 /** Something real that tests run against and that is not in this repository. */
 export interface Part {
@@ -116,14 +118,38 @@ async function install(packages: readonly string[], { mayInstall, signal, say }:
 }
 
 /** Builds etcd, kube-apiserver, kubectl and a client-go program from the Go module proxy, when they are not in the cache. */
-export async function kubernetes({ mayInstall, signal, say }: Means): Promise<Part> {
-  const name = 'kube-apiserver, etcd, kubectl';
-  if (KUBERNETES.every((file) => existsSync(file))) return { name, missing: undefined };
-  const script = join(import.meta.dirname, 'build-kubernetes.sh');
+export function kubernetes(means: Means): Promise<Part> {
+  const isThere = KUBERNETES.every((file) => existsSync(file));
+  return goPrograms(means, { name: 'kube-apiserver, etcd, kubectl', isThere, args: ['build-kubernetes.sh', testCache()], time: '15 min' });
+}
+
+/** The same for Cluster API, Talos' providers of it, and the stand-in for Talos. */
+export async function clusterApi(means: Means): Promise<readonly Part[]> {
+  const program = talosProgram();
+  const name = 'the stand-in for Talos';
+  const talos = await goPrograms(means, { name, isThere: existsSync(program), args: ['build-talos.sh', testCache(), program], time: '2 min' });
+  const isThere = isClusterApiBuilt();
+  const providers = await goPrograms(means, { name: 'Cluster API', isThere, args: ['build-cluster-api.sh', testCache()], time: '10 min' });
+  return [talos, providers];
+}
+
+interface GoPrograms {
+  readonly name: string;
+  readonly isThere: boolean;
+  /** A script beside this file, and what it is told. */
+  readonly args: readonly [script: string, ...string[]];
+  /** About how long it takes the first time. */
+  readonly time: string;
+}
+
+async function goPrograms({ mayInstall, signal, say }: Means, { name, isThere, args, time }: GoPrograms): Promise<Part> {
+  if (isThere) return { name, missing: undefined };
+  const [file, ...told] = args;
+  const script = join(import.meta.dirname, file);
   const obstacle = !mayInstall ? '--no-install was given' : !hasProgram('go') ? 'Go is not installed (https://go.dev/dl)' : undefined;
-  if (obstacle) return { name, missing: `not in ${testCache()}, and ${obstacle}; with Go: sh ${script} ${testCache()}` };
-  say(`building ${name} into ${testCache()} in the background; the first time this takes about 15 min`);
-  const outcome = await runCommand(['nice', '-n', '5', 'sh', script, testCache()], { signal });
+  if (obstacle) return { name, missing: `not in ${testCache()}, and ${obstacle}; with Go: sh ${[script, ...told].join(' ')}` };
+  say(`building ${name} into ${testCache()} in the background; the first time this takes about ${time}`);
+  const outcome = await runCommand(['nice', '-n', '5', 'sh', script, ...told], { signal });
   return { name, missing: outcome.code === 0 ? undefined : `${script}: ${lastLines(outcome)}` };
 }
 
