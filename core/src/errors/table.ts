@@ -13,7 +13,8 @@ type BmcDetails = { server: string; driver: string; device: string; problem: str
 export const coreErrors = {
   SIDERO_ALLOCATE_NONE: {
     message: (d: { claim: string; why: string }) => `No server for MetalMachine ${d.claim}: ${d.why}.`,
-    next: () => 'see kubectl get serverclasses and kubectl get servers: a server must be accepted, clean, free and not cordoned.',
+    next: (d: { claim: string }) =>
+      `see what is wrong with each server: sidero allocate --explain ${d.claim}; one must be accepted, clean, healthy, free and not cordoned.`,
   },
   SIDERO_BMC_AUTH: {
     message: (d: BmcDetails) => `Server ${d.server}: ${d.driver} at ${d.device} refuses the login: ${d.problem}.`,
@@ -137,7 +138,8 @@ export const coreErrors = {
     next: (d: { second: string }) => `take one of them out of sidero.config.ts, or give "${d.second}" another name for it.`,
   },
   SIDERO_REQUEST_FAILED: {
-    message: (d: { server: string; request: string; problem: string }) => `Server ${d.server}: ${d.request} was not done: ${d.problem.replace(/\.$/, '')}.`,
+    message: (d: { server: string; request: string; problem: string }) =>
+      `Server ${d.server}: ${d.request} was not done: ${d.problem.replace(/\.$/, '')}.`,
     next: (d: { server: string }) => `correct what the message names and ask again; sidero why ${d.server} tells the rest.`,
   },
   SIDERO_REQUEST_UNANSWERED: {
