@@ -11,7 +11,7 @@ import {
   ServerKind,
 } from '@sidero/core';
 import { caps, MetalClusterKind, MetalMachineKind } from '@sidero/plugin-caps';
-import { aHardware, aServer, type TestSidero, testSidero } from '@sidero/testing';
+import { aBootRequest, aHardware, aServer, type TestSidero, testSidero } from '@sidero/testing';
 import { describe, expect, test, vi } from 'vitest';
 import { ClusterKind, clusterApiKinds, createCluster, createMachine, MachineKind, metalMachine, setPaused } from './clusters/cluster-api.ts';
 
@@ -207,6 +207,16 @@ describe('a server that is in use', () => {
     expect(await binding(resources, 1)).toBeUndefined();
     await setPaused(resources, false);
     await until(async () => expect(await metalMachine(resources, 'cp-1')).toBeUndefined());
+  });
+
+  test('does not boot the agent while its ServerBinding is lost', async () => {
+    await using sidero = await installed();
+    const { resources, lifecycle } = sidero;
+    await setPaused(resources, true);
+    await resources.remove(ServerBindingKind, { name: uuid(1) });
+    expect(await lifecycle.boot(aBootRequest({ uuid: uuid(1) }))).toMatchObject({ target: 'wait', reason: expect.stringContaining('cp-1') });
+    await setPaused(resources, false);
+    await until(async () => expect(await lifecycle.boot(aBootRequest({ uuid: uuid(1) }))).toMatchObject({ target: 'disk' }));
   });
 
   test('stays with its machine when somebody clears spec.serverRef', async () => {

@@ -1,5 +1,6 @@
 import type { Sidero } from '@sidero/core';
 import type { ClusterApi } from '../cluster-api-version.ts';
+import { holdForBinding } from './boot-hold.ts';
 import { declareIndexes } from './metal-machine-facts.ts';
 import { metalClusters } from './metal-clusters.ts';
 import { metalMachines } from './metal-machines.ts';
@@ -19,6 +20,7 @@ export function addControllers(sidero: Sidero, given: { readonly clusterApi: Clu
   controllers.add(serverBindings(parts));
   controllers.add(nodeProviderIds({ ...parts, workloads }));
   hooks.wipe.tapPromise('caps', (plan, server) => ('hold' in plan ? Promise.resolve(plan) : holdForMachines(parts, plan, server)));
+  hooks.boot.tapPromise('caps', (plan, request) => holdForBinding(resources, plan, request));
   services.add({
     name: 'workload-clusters',
     where: 'leader',
