@@ -160,6 +160,18 @@ describe('a wipe is stopped', () => {
     await expect(lifecycle.wiped(pass, allDone())).rejects.toMatchObject({ code: 'SIDERO_WIPE_NOT_HANDED' });
   });
 
+  test('when a disk that it has not finished is to be kept now; the others are wiped in the next round', async () => {
+    const { lifecycle, pass, record, resources } = await handed();
+    const [first] = devices;
+    expect(await lifecycle.wiping(pass, allDone({ state: 'pending', doneBytes: 0 }))).toBeUndefined();
+    await resources.change(ServerKind, { name: FIXTURE_UUID }, ({ metadata }) => {
+      metadata.annotations = { ...metadata.annotations, 'metal.sidero.dev/keep-disks': `serial:${first!.serialNumber}` };
+    });
+    expect(await lifecycle.wiping(pass, allDone({ state: 'pending', doneBytes: 0 }))).toEqual({ hold: expect.stringContaining('is to be kept now') });
+    expect(await record()).toMatchObject({ state: 'failed', attempt: 0, message: expect.stringContaining('is to be kept now') });
+    expect(await lifecycle.wipe(dirty())).toMatchObject({ disks: [{ serial: first!.serialNumber, method: 'keep' }] });
+  });
+
   test('when no byte has moved for the reboot timeout; it is told, and not begun again', async () => {
     const given = await handed();
     const { lifecycle, pass, clock, record, hand } = given;

@@ -99,6 +99,12 @@ export function stalled(record: WipeRecord, given: { readonly disks: DiskRecord[
   return { ...record, state: 'stalled', disks, endedAt: at, message: `nothing moved for ${Math.round(stallMs / 1000)} s${where}` };
 }
 
+/** Why a wipe that is under way is not meant any more: a disk that it has not finished is to be kept now. */
+export function savedSince({ disks = [] }: WipeRecord, plan: WipePlan): string | undefined {
+  const saved = disks.find((disk) => disk.state !== 'kept' && disk.state !== 'done' && orderFor(plan, disk).method === 'keep');
+  return saved && `${nameOf(saved)} is to be kept now`;
+}
+
 /** Whether nothing has moved for that long, as far as the machine told. */
 export function standsStill(record: WipeRecord, given: { readonly now: Date; readonly stallMs: number }): boolean {
   return record.disks !== undefined && given.now.getTime() - Date.parse(record.progressedAt ?? '') >= given.stallMs;

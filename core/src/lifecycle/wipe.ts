@@ -5,7 +5,18 @@ import { type Server, type ServerBinding, ServerBindingKind, ServerKind, type Wi
 import type { StageContext } from './context.ts';
 import { fenceOf, takeFence } from './fence.ts';
 import type { BootPass } from './index.ts';
-import { handedRecord, heldByRecord, isUnderway, lacking, progressed, stalled, standsStill, WIPE_ATTEMPTS, withTold } from './wipe-record.ts';
+import {
+  handedRecord,
+  heldByRecord,
+  isUnderway,
+  lacking,
+  progressed,
+  savedSince,
+  stalled,
+  standsStill,
+  WIPE_ATTEMPTS,
+  withTold,
+} from './wipe-record.ts';
 
 const COMPONENT = 'sidero-server';
 /** What core begins with; a tap that wants another default replaces exactly this. */
@@ -73,10 +84,10 @@ export async function wiping(context: StageContext, pass: BootPass, disks: reado
   const facts = await liveFacts(context, pass.uuid);
   if (!facts.server) throw failure('SIDERO_RESOURCE_MISSING', { kind: ServerKind.kind, name: pass.uuid });
   if (!wasHanded(facts.server, pass)) return { hold: 'this boot was not handed a wipe' };
-  const plan = await planFrom(context, facts);
-  if ('hold' in plan) {
-    await stop(context, pass, { hold: plan.hold, disks });
-    return plan;
+  const hold = await unmeant(context, facts);
+  if (hold !== undefined) {
+    await stop(context, pass, { hold, disks });
+    return { hold };
   }
   const { resources, site, stream, now } = context;
   const server = await resources.change(ServerKind, { name: pass.uuid }, (draft) => {
@@ -91,6 +102,14 @@ export async function wiping(context: StageContext, pass: BootPass, disks: reado
   if (!record || isUnderway(record)) return undefined;
   if (record.state === 'stalled') await told(context, server, { result: 'stalled', message: `The wipe was stopped: ${record.message}.` });
   return { hold: `this wipe has ended: ${record.message ?? record.state}` };
+}
+
+// What was handed out a moment ago may have been forbidden since, or a disk of it saved.
+async function unmeant(context: StageContext, facts: Facts): Promise<string | undefined> {
+  const plan = await planFrom(context, facts);
+  if ('hold' in plan) return plan.hold;
+  const record = facts.server?.status?.wipe;
+  return record && isUnderway(record) ? savedSince(record, plan) : undefined;
 }
 
 // A new transition time, so nobody power-cycles the machine meanwhile.
