@@ -43,6 +43,11 @@ export interface PowerDriver {
    */
   deviceOf?(server: Server): string;
   /**
+   * Whether one device may stand before several machines, of which the driver finds the server's own. Default false: a device that two Servers
+   * name switches neither, unless exactly one of them is in use.
+   */
+  readonly tellsMachinesApart?: boolean;
+  /**
    * Ready to take commands. `login` is undefined when the server names none.
    * @throws SIDERO_BMC_AUTH, SIDERO_BMC_BUSY, SIDERO_BMC_FAULT, SIDERO_BMC_UNREACHABLE, SIDERO_BMC_UNSUPPORTED
    */

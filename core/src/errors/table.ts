@@ -36,6 +36,12 @@ export const coreErrors = {
     message: (d: { server: string; why: string; next: string }) => `Server ${d.server}: the password of its BMC is not changed: ${d.why}.`,
     next: (d: { next: string }) => `${d.next}.`,
   },
+  SIDERO_BMC_SHARED: {
+    message: (d: Omit<BmcDetails, 'problem'> & { other: string }) =>
+      `Server ${d.server}: nothing was switched: Server ${d.other} names the same device, ${d.driver} at ${d.device}, and it powers one machine only.`,
+    next: (d: { server: string; other: string }) =>
+      `correct the address of the BMC in the spec of ${d.server} or of ${d.other}, or delete the Server whose machine is gone.`,
+  },
   SIDERO_BMC_UNREACHABLE: {
     message: (d: BmcDetails) => `Server ${d.server}: no answer from ${d.driver} at ${d.device}: ${d.problem}.`,
     next: (d: BmcDetails) => `check the endpoint and port in the Server's spec and the network between; then sidero power status ${d.server}.`,

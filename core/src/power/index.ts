@@ -13,6 +13,7 @@ import { namesLogin, readLogin } from './login.ts';
 import { createPowerMeters } from './power-meters.ts';
 import { probeAll, readPower } from './readings.ts';
 import { rotate } from './rotate.ts';
+import { refuseShared } from './shared-device.ts';
 import { Way } from './way.ts';
 
 /** What a device says of a machine's power. */
@@ -65,8 +66,8 @@ export interface Power {
   /**
    * Does it and proves it, by reading the state back until it is as wished. That the machine boots from the network takes minutes:
    * `seen` tells. Whether it may be done is the caller's judgement.
-   * @throws SIDERO_BMC_AUTH, SIDERO_BMC_BUSY, SIDERO_BMC_FAULT, SIDERO_BMC_LOGIN_MISSING, SIDERO_BMC_UNREACHABLE, SIDERO_BMC_UNSUPPORTED,
-   * SIDERO_POWER_UNMANAGED
+   * @throws SIDERO_BMC_AUTH, SIDERO_BMC_BUSY, SIDERO_BMC_FAULT, SIDERO_BMC_LOGIN_MISSING, SIDERO_BMC_SHARED, SIDERO_BMC_UNREACHABLE,
+   * SIDERO_BMC_UNSUPPORTED, SIDERO_POWER_UNMANAGED
    */
   act(server: Server, order: PowerOrder, signal: AbortSignal): Promise<PowerProof>;
   /** What each driver's device really supports, by driver. */
@@ -131,6 +132,7 @@ export function createPower(options: PowerOptions): RunningPower {
     async act(server, { action, mode = modeOf(server, options.pxeMode), driver, onlyWhenOff = false }, signal) {
       const claims = claiming(server).filter(({ name }) => driver === undefined || name === driver);
       if (claims.length === 0) throw unmanaged(server, driver);
+      await refuseShared(server, { resources, claims });
       return climb(waysTo(server, signal, claims), { action, mode, onlyWhenOff, clock, signal });
     },
     probe: (server, signal) => probeAll(waysTo(server, signal), signal),

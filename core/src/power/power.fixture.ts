@@ -210,4 +210,5 @@ export function aRig(given: TestPowerOptions & { driver?: Partial<PowerDriver> }
 // Enough for servers whose login stands in them.
 const noResources = {
   get: <T extends KubeObject>(_kind: Kind<T>, _ref: Ref) => Promise.resolve(undefined),
+  list: () => Promise.resolve([]),
 } as unknown as ResourceClient;

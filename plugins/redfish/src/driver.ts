@@ -35,6 +35,8 @@ type Given = Parameters<PowerDriver['open']>[1];
 export class RedfishDriver implements PowerDriver {
   readonly name = 'redfish';
   readonly interfaces = [INTERFACE];
+  // By UUID or serial number.
+  readonly tellsMachinesApart = true;
   readonly #options: RedfishOptions;
   readonly #leases = new ServiceLeases();
   /** Until when a device counts as one without Redfish. */

@@ -96,11 +96,12 @@ export function memoryClient({ api, isAlive, fate, cached }: MemoryClientOptions
     if (how === 'fails afterwards') throw unreachable();
     return result;
   };
-  const client: Pick<ResourceClient, 'get' | 'change' | 'record'> = {
+  const client: Pick<ResourceClient, 'get' | 'list' | 'change' | 'record'> = {
     get: async (kind, ref, options) => {
       if (!options?.live && (kind.kind === 'Server' || kind.kind === 'ServerBinding')) return cached(kind.kind, ref.name) as never;
       return call('get', () => api.get(kind, ref));
     },
+    list: async (kind) => [...api.objects.values()].filter((object) => object.kind === kind.kind) as never,
     change: (kind, ref, edit) => call('change', () => api.change(kind, ref, edit)),
     record: async (_about, { type, reason, message }) => void (isAlive() && api.events.push({ type, reason, message })),
   };
