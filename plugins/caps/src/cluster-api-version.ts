@@ -5,7 +5,8 @@ interface Definition extends KubeObject {
   spec?: { versions?: { name: string; served: boolean }[] };
 }
 
-const DefinitionKind: Kind<Definition> = {
+/** CustomResourceDefinitions, as far as we read them. */
+export const DefinitionKind: Kind<Definition> = {
   apiVersion: 'apiextensions.k8s.io/v1',
   kind: 'CustomResourceDefinition',
   plural: 'customresourcedefinitions',

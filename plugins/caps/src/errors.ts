@@ -22,6 +22,10 @@ export const failure = defineErrors({
     message: (d: { given: string }) => `"${d.given}" names no MetalMachine.`,
     next: () => 'give NAMESPACE/NAME, as in default/rack-1-workers-x7k2p; kubectl get metalmachines -A lists them.',
   },
+  SIDERO_STANDALONE_REFUSED: {
+    message: (d: { why: string }) => `caps({ standalone: true }) does Cluster API's part on the embedded API only: ${d.why}.`,
+    next: () => 'take standalone out of sidero.config.ts, and let Cluster API do its part; docs/first-cluster.md says how to move there.',
+  },
   SIDERO_WORKLOAD_CLUSTER_AWAY: {
     message: (d: { cluster: string; problem: string }) => `The API of cluster ${d.cluster} cannot be used: ${d.problem}.`,
     next: (d: { cluster: string }) =>

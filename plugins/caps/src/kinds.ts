@@ -29,6 +29,16 @@ export interface Machine extends KubeObject {
     bootstrap?: { dataSecretName?: string };
     /** `apiVersion` and `namespace` in v1beta1 only. */
     infrastructureRef?: { kind?: string; name?: string };
+    /** That of its server's Node. */
+    providerID?: string;
+  };
+  /** Cluster API's; ours to write only where there is none. */
+  status?: {
+    bootstrapReady?: boolean;
+    infrastructureReady?: boolean;
+    addresses?: { type: string; address: string }[];
+    failureDomain?: string;
+    phase?: string;
   };
 }
 
@@ -45,6 +55,9 @@ export interface Cluster extends KubeObject {
     infrastructureReady?: boolean;
     /** v1beta2. */
     initialization?: { infrastructureProvisioned?: boolean };
+    /** A map in v1beta1, a list in v1beta2. */
+    failureDomains?: unknown;
+    phase?: string;
   };
 }
 

@@ -1,4 +1,4 @@
-import { definePlugin, duration } from '@sidero/core';
+import { boolean, definePlugin, duration } from '@sidero/core';
 import * as z from 'zod';
 import { addAllocateCommand } from './allocate-command.ts';
 import { clusterApiOf } from './cluster-api-version.ts';
@@ -8,6 +8,7 @@ import { keepSources } from './configdata/keep-sources.ts';
 import { addRenderCommand } from './configdata/render-command.ts';
 import { addControllers } from './controllers/index.ts';
 import { capsCustomResources } from './custom-resources.ts';
+import { addStandalone } from './standalone/index.ts';
 
 /** The Cluster API provider: its kinds, the loops over them, and the configuration of bound machines. */
 export const caps = definePlugin({
@@ -18,14 +19,16 @@ export const caps = definePlugin({
       .min(0)
       .default(10 * 60_000)
       .describe('how long a ServerBinding is kept whose MetalMachine is gone while its Cluster exists; then it is freed, and its server wiped'),
+    standalone: z.boolean().default(false).describe("on the embedded API: does the part of Cluster API's own work that machines need"),
   }),
-  settings: { orphanGraceMs: duration('SIDERO_CAPS_ORPHAN_GRACE') },
-  setup(sidero, { orphanGraceMs }) {
+  settings: { orphanGraceMs: duration('SIDERO_CAPS_ORPHAN_GRACE'), standalone: boolean('SIDERO_CAPS_STANDALONE') },
+  setup(sidero, { orphanGraceMs, standalone }) {
     for (const resource of capsCustomResources()) sidero.customResources.add(resource);
     const clusterApi = clusterApiOf(sidero.resources);
     addConfigRoute(sidero, clusterApi.kinds);
     keepSources(sidero, clusterApi);
     addBootArgument(sidero);
+    if (standalone) addStandalone(sidero);
     addControllers(sidero, { clusterApi, orphanGraceMs });
     addRenderCommand(sidero, clusterApi.kinds);
     addAllocateCommand(sidero, clusterApi);

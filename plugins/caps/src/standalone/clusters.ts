@@ -1,0 +1,72 @@
+import type { Controller, ResourceClient } from '@sidero/core';
+import { ClusterMembers } from '../controllers/cluster-members.ts';
+import { isPaused } from '../controllers/contract.ts';
+import { writeDifference } from '../controllers/write-difference.ts';
+import { type Cluster, CLUSTER_NAME_LABEL, clusterApiKinds, MetalClusterKind } from '../kinds.ts';
+import type { MetalCluster } from '../types.gen.ts';
+import { ownedBy } from './ownership.ts';
+
+const { cluster: ClusterKind } = clusterApiKinds('v1beta1');
+
+/** What the two loops work with. */
+export interface StandaloneParts {
+  readonly resources: ResourceClient;
+  /** Whether Cluster and Machine are ours to look after. */
+  readonly isAllowed: () => Promise<boolean>;
+}
+
+/** Phases of a Cluster, in Cluster API's words. */
+export type ClusterPhase = 'Pending' | 'Provisioning' | 'Provisioned' | 'Deleting';
+
+/** The loop over Clusters: the MetalCluster gets its owner, the Cluster its endpoint, phase and failure domains. */
+export function standaloneClusters({ resources, isAllowed }: StandaloneParts): Controller<Cluster> {
+  const byInfrastructure = new ClusterMembers();
+  return {
+    name: 'standalone-clusters',
+    kind: ClusterKind,
+    also: [{ kind: MetalClusterKind, refs: (metalCluster) => byInfrastructure.of(metalCluster) }],
+    async reconcile(ref) {
+      const cluster = (await isAllowed()) ? await resources.get(ClusterKind, ref) : undefined;
+      byInfrastructure.note(ref, cluster?.spec?.infrastructureRef?.name);
+      if (!cluster || isPaused(cluster, cluster)) return undefined;
+      const metalCluster = await adopted(resources, cluster);
+      await writeDifference(resources, ClusterKind, { object: cluster, edit: (draft) => paintCluster(draft, metalCluster) });
+      return undefined;
+    },
+  };
+}
+
+async function adopted(resources: ResourceClient, cluster: Cluster): Promise<MetalCluster | undefined> {
+  const { namespace = '', name: clusterName } = cluster.metadata;
+  const { kind, name } = cluster.spec?.infrastructureRef ?? {};
+  if (kind !== MetalClusterKind.kind || !name) return undefined;
+  const metalCluster = await resources.get(MetalClusterKind, { namespace, name });
+  if (!metalCluster || cluster.metadata.deletionTimestamp) return metalCluster;
+  const edit = (draft: MetalCluster): void => {
+    draft.metadata.labels = { ...draft.metadata.labels, [CLUSTER_NAME_LABEL]: clusterName };
+    draft.metadata.ownerReferences = ownedBy(draft, cluster, { controller: true });
+  };
+  return writeDifference(resources, MetalClusterKind, { object: metalCluster, edit });
+}
+
+/** What a Cluster says of itself. */
+export function paintCluster(draft: Cluster, metalCluster: MetalCluster | undefined): void {
+  const isReady = metalCluster?.status?.ready === true;
+  const endpoint = metalCluster?.spec?.controlPlaneEndpoint;
+  if (endpoint?.host && !draft.spec?.controlPlaneEndpoint?.host) draft.spec = { ...draft.spec, controlPlaneEndpoint: endpoint };
+  // What was provisioned once stays so; a MetalCluster that is gone does not make its machines go.
+  const infrastructureReady = isReady || draft.status?.infrastructureReady === true;
+  const failureDomains = metalCluster?.status?.failureDomains;
+  draft.status = {
+    ...draft.status,
+    ...(failureDomains === undefined ? {} : { failureDomains }),
+    infrastructureReady,
+    phase: clusterPhase(draft, infrastructureReady),
+  };
+}
+
+function clusterPhase({ metadata, spec }: Cluster, infrastructureReady: boolean): ClusterPhase {
+  if (metadata.deletionTimestamp) return 'Deleting';
+  if (infrastructureReady) return 'Provisioned';
+  return spec?.infrastructureRef?.name ? 'Provisioning' : 'Pending';
+}

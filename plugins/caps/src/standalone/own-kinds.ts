@@ -1,0 +1,27 @@
+import { readFileSync } from 'node:fs';
+import type { CustomResource, CustomResourceDefinition, KubeObject, ResourceClient } from '@sidero/core';
+import { load } from 'js-yaml';
+import { DefinitionKind } from '../cluster-api-version.ts';
+import { CLUSTER_API_GROUP } from '../kinds.ts';
+
+// From src/ and from dist/ alike.
+const MANIFESTS = new URL('../../manifests/standalone/', import.meta.url);
+/** Annotation of definitions that are ours, not Cluster API's own. */
+const STANDALONE_ANNOTATION = 'metal.sidero.dev/standalone';
+
+/** Cluster API's Cluster and Machine, as far as a MetalMachine needs them. */
+export function standaloneCustomResources(): CustomResource[] {
+  return ['clusters', 'machines'].map((plural) => {
+    const definition = load(readFileSync(new URL(`${plural}.yaml`, MANIFESTS), 'utf8')) as CustomResourceDefinition;
+    return { name: definition.metadata.name, definition };
+  });
+}
+
+/** Why Cluster API's part must not be done here, as a clause; undefined when Cluster and Machine are ours. */
+export async function whyRefused(resources: ResourceClient): Promise<string | undefined> {
+  const names = ['clusters', 'machines'].map((plural) => `${plural}.${CLUSTER_API_GROUP}`);
+  const definitions = await Promise.all(names.map((name) => resources.get<KubeObject>(DefinitionKind, { name }, { live: true })));
+  if (definitions.some((definition) => definition === undefined)) return 'this is not the embedded API: it lacks the definitions that come with it';
+  const isOurs = definitions.every((definition) => definition?.metadata.annotations?.[STANDALONE_ANNOTATION] === 'true');
+  return isOurs ? undefined : 'Cluster API itself is installed here';
+}
