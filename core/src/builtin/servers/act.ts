@@ -107,11 +107,12 @@ export function hasSameGrounds(one: Server, other: Server): boolean {
 
 // All of a Server that a decision about its power rests on.
 function groundsOf({ metadata, spec, status }: Server): unknown {
-  const { annotations = {}, deletionTimestamp } = metadata;
+  const { annotations = {}, deletionTimestamp, uid } = metadata;
   const said = [FENCE_ANNOTATION, POWER_ANNOTATION, REQUEST_ANNOTATION].map((name) => annotations[name]);
   const { accepted, cordoned, bmc, managementApi } = spec ?? {};
   const { inUse, isClean, powerAction, wipe } = status ?? {};
-  return { said, deletionTimestamp, accepted, cordoned, bmc, managementApi, inUse, isClean, powerAction, wipe: [wipe?.state, wipe?.attempt] };
+  const wiping = [wipe?.state, wipe?.attempt];
+  return { uid, said, deletionTimestamp, accepted, cordoned, bmc, managementApi, inUse, isClean, powerAction, wiping };
 }
 
 function markCycling(draft: Server, now: Date): void {
@@ -169,7 +170,10 @@ interface Conclusion {
 
 async function conclude({ resources }: Acting, { server, record, state }: Conclusion): Promise<void> {
   await resources.change(ServerKind, { name: server.metadata.name }, (draft) => {
+    // Another Server of that name had nothing done to it.
+    if (draft.metadata.uid !== server.metadata.uid) return false;
     draft.status = { ...draft.status, powerAction: record, ...(state ? { power: state } : {}) };
+    return undefined;
   });
 }
 

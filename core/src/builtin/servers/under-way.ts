@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { FENCE_ANNOTATION, type Server } from '../../index.ts';
 import type { Purpose } from './step.ts';
 
@@ -7,6 +8,8 @@ export class Overtaken extends Error {}
 interface Running {
   readonly purpose: Purpose;
   readonly fence: string | undefined;
+  /** How its power is reached. */
+  readonly way: unknown;
   readonly stop: AbortController;
 }
 
@@ -15,9 +18,10 @@ export class UnderWay {
   readonly #running = new Map<string, Running>();
 
   /** The signal aborts with `Overtaken` when the action must not go on. Dispose it when the action has ended. */
-  begin({ metadata: { name, annotations } }: Server, purpose: Purpose): Disposable & { readonly signal: AbortSignal } {
+  begin(server: Server, purpose: Purpose): Disposable & { readonly signal: AbortSignal } {
+    const { name, annotations } = server.metadata;
     const stop = new AbortController();
-    this.#running.set(name, { purpose, fence: annotations?.[FENCE_ANNOTATION], stop });
+    this.#running.set(name, { purpose, fence: annotations?.[FENCE_ANNOTATION], way: wayTo(server), stop });
     return { signal: stop.signal, [Symbol.dispose]: () => void this.#running.delete(name) };
   }
 
@@ -28,16 +32,23 @@ export class UnderWay {
   }
 
   /** The Server is now so. */
-  changed({ metadata, spec }: Server): void {
+  changed(server: Server): void {
+    const { metadata, spec } = server;
     const running = this.#running.get(metadata.name);
     if (!running) return;
     if (metadata.deletionTimestamp) this.#stop(metadata.name, 'the Server is being deleted');
     if (!spec?.accepted) this.#stop(metadata.name, 'it is not accepted any more');
     if (metadata.annotations?.[FENCE_ANNOTATION] !== running.fence) this.#stop(metadata.name, 'another installation took it');
+    // What it named before may be the BMC of another machine.
+    if (!isDeepStrictEqual(wayTo(server), running.way)) this.#stop(metadata.name, 'the address or the login of its BMC was changed meanwhile');
     if (spec?.cordoned && running.purpose === 'wipe') this.#stop(metadata.name, 'it was cordoned meanwhile');
   }
 
   #stop(name: string, why: string): void {
     this.#running.get(name)?.stop.abort(new Overtaken(why));
   }
+}
+
+function wayTo({ spec }: Server): unknown {
+  return [spec?.bmc, spec?.managementApi];
 }
