@@ -1,6 +1,19 @@
 import { conditionOf, heldByRecord, type PowerActionRecord, type Server } from '../../index.ts';
 import { asAskedStep, asAskedUntil, LOOK, recordFor, switchStep, troubleOf } from './power-record.ts';
-import { AGENT_PATIENCE_MS, EVIDENCE_MS, type Facts, HOLD_LOOK_MS, later, msUntil, rest, retryMs, type Step, timeOf, type Told } from './step.ts';
+import {
+  AGENT_PATIENCE_MS,
+  ahead,
+  EVIDENCE_MS,
+  type Facts,
+  HOLD_LOOK_MS,
+  later,
+  msUntil,
+  rest,
+  retryMs,
+  type Step,
+  timeOf,
+  type Told,
+} from './step.ts';
 import { kept, unreadable } from './wanted-power.ts';
 
 /** Row E: a dirty, free server is brought into the agent by a network boot, and wiped there. The first of these that says something counts. */
@@ -38,8 +51,8 @@ function stopped({ server }: Facts): Step | undefined {
 
 function wiping({ server, now, rebootTimeoutMs }: Facts): Step | undefined {
   const sign = signOfWiping(server);
-  const until = sign && later(sign, rebootTimeoutMs);
-  if (!until || until <= now) return undefined;
+  const until = ahead(sign && later(sign, rebootTimeoutMs), { now, mostMs: rebootTimeoutMs });
+  if (!until) return undefined;
   const told = { name: 'Wiping', reason: 'the agent wipes its disks', next: 'it is clean when the agent says so', ready: false };
   // Each heartbeat moves the deadline; to tell it each time would be a write each time.
   return rest(told, msUntil(until, now));
@@ -75,8 +88,8 @@ function underWay(facts: Facts): Step | undefined {
     if (trouble) return trouble;
     if (power.state === 'off') return held(facts) ?? order(facts, { driver: record.driver ?? drivers[0]!, attempt: record.attempt ?? 1 });
   }
-  const until = timeOf(record.until) ?? now;
-  if (until > now) return rest(booting(record), msUntil(until, now) < 30_000 ? msUntil(until, now) : 30_000);
+  const until = ahead(timeOf(record.until), { now, mostMs: facts.rebootTimeoutMs });
+  if (until) return rest(booting(record), Math.min(30_000, msUntil(until, now)));
   return giveUp(facts, { record, windowEnd: later(cycledAt(server) ?? now, facts.rebootTimeoutMs) });
 }
 
@@ -99,8 +112,8 @@ function waiting(facts: Facts): Step | undefined {
   if (asked) return asAskedStep(asked, now);
   const record = recordFor(facts, 'wipe');
   if (record?.state === 'failed' && !isRenewed(server, record)) {
-    const until = timeOf(record.until);
-    if (!until || until <= now) return undefined;
+    const until = ahead(timeOf(record.until), { now, mostMs: rebootTimeoutMs });
+    if (!until) return undefined;
     const told = {
       name: 'PowerFailing',
       reason: record.problem ?? 'its power could not be switched',
@@ -111,8 +124,8 @@ function waiting(facts: Facts): Step | undefined {
     return rest(told, msUntil(until, now));
   }
   const from = cycledAt(server);
-  const until = from && later(from, rebootTimeoutMs);
-  if (!until || until <= now) return undefined;
+  const until = ahead(from && later(from, rebootTimeoutMs), { now, mostMs: rebootTimeoutMs });
+  if (!until) return undefined;
   return rest({ ...booting(record), until, evidence: evidenceOf(facts) }, msUntil(until, now));
 }
 

@@ -21,6 +21,7 @@ const ago = (ms: number) => later(now, -ms).toISOString();
 const trouble = (kind: 'AUTH' | 'UNREACHABLE' | 'UNSUPPORTED' | 'BUSY' = 'UNREACHABLE') =>
   failure(`SIDERO_BMC_${kind}`, { server: 'x', driver: 'one', device: '10.0.0.7:623', problem: 'no reply' });
 const power = (state: PowerState, problem?: SideroError) => ({ state, driver: problem || state === 'unknown' ? undefined : 'one', problem, at: now });
+const cycling = { type: 'PowerCycle', reason: 'InProgress', severity: 'Info', message: 'cycled' } as const;
 const PLAN = { method: 'insecure', disks: [] } as const;
 
 interface Given extends Partial<Omit<Facts, 'server' | 'request'>> {
@@ -306,6 +307,23 @@ describe('what fails is spaced', () => {
     const done = { action: 'off', purpose: 'clean', attempt: 1, state: 'done', since: ago(5000) };
     expect(line({ ...clean(), action: done })).toBe('rest, PoweringOff, 15 s');
     expect(intent(step({ ...clean(), action: { ...done, since: ago(T) } }))).toMatchObject({ attempt: 1 });
+  });
+});
+
+describe('a clock that was a day ahead, and was put right', () => {
+  const tomorrow = ago(-24 * 3600_000);
+  const failed = { state: 'failed', since: tomorrow, until: tomorrow, problem: 'no reply', attempt: 1 };
+  test.each<[what: string, given: Given, expected: string]>([
+    ['a wipe that was seen then', { status: { wipe: { state: 'running', seenAt: tomorrow } } }, 'network-boot for wipe, NetworkBooting'],
+    ['a power cycle', { status: { conditions: markFalse([], cycling, new Date(tomorrow)) } }, 'network-boot for wipe, NetworkBooting'],
+    ['a network boot', { action: { purpose: 'wipe', state: 'waiting', driver: 'one', since: tomorrow, until: tomorrow } }, 'settle'],
+    ['a failure to boot', { action: { purpose: 'wipe', action: 'network-boot', ...failed } }, 'network-boot for wipe, NetworkBooting'],
+    ['a failure to switch', { ...clean(), action: { purpose: 'clean', action: 'off', ...failed } }, 'off for clean, PoweringOff'],
+    ['a request', { ...clean(), action: { purpose: 'request', action: 'on', state: 'done', since: tomorrow } }, 'off for clean, PoweringOff'],
+  ])('keeps nobody waiting for a day: %s', (_, given, expected) => expect(line(given)).toBe(expected));
+
+  test('other replicas may be ahead by minutes: a machine that wipes is left alone', () => {
+    expect(line({ status: { wipe: { state: 'running', seenAt: ago(-5 * 60_000) } } })).toMatch(/^rest, Wiping/);
   });
 });
 

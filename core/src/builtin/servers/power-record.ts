@@ -1,5 +1,5 @@
 import type { PowerActionRecord, PowerOrder, PowerState } from '../../index.ts';
-import { type Facts, type Intent, later, msUntil, type Purpose, rest, retryMs, type Step, timeOf, type Told } from './step.ts';
+import { ahead, type Facts, type Intent, later, msUntil, type Purpose, rest, retryMs, type Step, timeOf, type Told } from './step.ts';
 
 /** The last action, when it was for this. */
 export function recordFor({ server }: Facts, purpose: Purpose): PowerActionRecord | undefined {
@@ -30,10 +30,11 @@ export interface Wish {
 /** Switches the power, unless it was tried a moment ago: attempts in a row are spaced ever wider. */
 export function switchStep(facts: Facts, { purpose, order, told }: Wish): Step {
   const { now, rebootTimeoutMs } = facts;
-  const { attempt, notBefore } = inARow(facts, purpose);
+  const row = inARow(facts, purpose);
+  const { attempt } = row;
+  const notBefore = ahead(row.notBefore, { now, mostMs: rebootTimeoutMs });
   const problem = recordFor(facts, purpose)?.problem;
-  if (notBefore && notBefore > now)
-    return rest({ ...told, ready: false, until: notBefore, ...(problem ? { reason: problem } : {}) }, msUntil(notBefore, now));
+  if (notBefore) return rest({ ...told, ready: false, until: notBefore, ...(problem ? { reason: problem } : {}) }, msUntil(notBefore, now));
   const intent: Intent = { order, purpose, attempt, retryMs: retryMs(attempt, rebootTimeoutMs) };
   return { deed: { kind: 'act', intent }, told: { ...told, ready: false } };
 }
@@ -51,8 +52,7 @@ export function asAskedUntil({ server, now, powerPollMs }: Facts): Date | undefi
   const { purpose, state, action, since } = server.status?.powerAction ?? {};
   const isSwitch = action === 'on' || action === 'off' || action === 'cycle' || action === 'soft';
   const done = purpose === 'request' && state === 'done' && isSwitch ? timeOf(since) : undefined;
-  const until = done && later(done, powerPollMs);
-  return until && until > now ? until : undefined;
+  return ahead(done && later(done, powerPollMs), { now, mostMs: powerPollMs });
 }
 
 /** The power is left as a person had it made, for now. */

@@ -112,6 +112,14 @@ export function later(from: Date, ms: number): Date {
   return new Date(from.getTime() + ms);
 }
 
+/**
+ * A time that is waited for; undefined when it is over. One that lies further ahead than twice the longest wait was written by a clock that was
+ * wrong, and would be waited for until it comes.
+ */
+export function ahead(until: Date | undefined, { now, mostMs }: { readonly now: Date; readonly mostMs: number }): Date | undefined {
+  return until && until > now && until.getTime() - now.getTime() <= 2 * mostMs ? until : undefined;
+}
+
 /** The wait after `attempt` failures in a row: 20 s, doubling, `mostMs` at most. */
 export function retryMs(attempt: number, mostMs: number): number {
   return Math.min(mostMs, RETRY_MS * 2 ** Math.min(attempt - 1, 20));
