@@ -18,7 +18,8 @@ export const coreErrors = {
   },
   SIDERO_BMC_AUTH: {
     message: (d: BmcDetails) => `Server ${d.server}: ${d.driver} at ${d.device} refuses the login: ${d.problem}.`,
-    next: (d: BmcDetails) => `correct spec.bmc of the Server or the Secret it names, then sidero power status ${d.server}.`,
+    next: () =>
+      'correct spec.bmc of the Server or the Secret it names; another login is tried at once, the same one every 5 min, so that it does not get locked.',
   },
   SIDERO_BMC_BUSY: {
     message: (d: BmcDetails) => `Server ${d.server}: ${d.driver} at ${d.device} is busy: ${d.problem}.`,

@@ -237,6 +237,17 @@ describe('a login that is refused', () => {
     expect(device.told).toHaveLength(2);
   });
 
+  test('is told in the words of the device, the same each time: a server at rest costs no write', async () => {
+    const { clock, power } = aRig();
+    const server = aManagedServer('server-1', login('wrong'));
+    const texts = new Set<string>();
+    for (let minute = 0; minute < 12; minute++) {
+      texts.add(String((await clock.until(power.read(server, signal))).problem?.message));
+      await clock.pass(60_000);
+    }
+    expect([...texts]).toEqual(['Server server-1: scripted at 10.0.0.7:623 refuses the login: scripted.']);
+  });
+
   test('is not tried by those who waited in the queue meanwhile', async () => {
     const { clock, device, power } = aRig();
     const server = aManagedServer('server-1', login('wrong'));

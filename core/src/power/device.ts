@@ -166,7 +166,7 @@ export class Device {
     };
     try {
       const answer = await withDeadline({ clock, ms, signal, late }, async (inTime) => exchange(inTime));
-      this.#learn('ok', command);
+      this.#learn('ok');
       ended('ok');
       return answer;
     } catch (thrown) {
@@ -175,19 +175,24 @@ export class Device {
         throw signal.reason;
       }
       const problem = problemOf(thrown, about, login);
-      this.#learn(resultOf(problem), command);
+      this.#learn(resultOf(problem));
+      if (problem.code === 'SIDERO_BMC_AUTH') this.#lock(problem, command);
       ended(resultOf(problem), problem);
       throw problem;
     }
   }
 
-  #learn(result: ReturnType<typeof resultOf>, { server, login }: Pick<PowerCommand<unknown>, 'server' | 'login'>): void {
+  #lock({ details, message }: SideroError, { server, login }: PowerCommand<unknown>): void {
+    const { problem = message } = details;
+    this.#locks.refused(identityOf(server, login), { problem: String(problem), nowMs: this.#nowMs() });
+  }
+
+  #learn(result: ReturnType<typeof resultOf>): void {
     const nowMs = this.#nowMs();
     const wasOpen = this.#breaker.isOpen;
     if (result === 'unreachable') this.#breaker.wasSilent(nowMs);
     else this.#breaker.answered();
     if (wasOpen !== this.#breaker.isOpen) this.#policy.meters.breakers(this.#about.driver, wasOpen ? -1 : 1);
-    if (result === 'auth') this.#locks.refused(identityOf(server, login), nowMs);
   }
 
   #refuse({ server, login, verb, signal }: PowerCommand<unknown>): void {
@@ -204,8 +209,8 @@ export class Device {
     }
     const lock = this.#locks.of(identityOf(server, login), this.#nowMs());
     if (!lock) return;
-    const problem = `it did so at ${lock.at.toISOString()}; so that it does not lock the user, the same login is not tried before ${lock.until.toISOString()}`;
-    refuse('SIDERO_BMC_AUTH', problem, lock.until);
+    // In the words of the device, each time the same: a text that tells the time would be a write and an Event for each try.
+    refuse('SIDERO_BMC_AUTH', lock.problem, lock.until);
   }
 
   #classOf(thrown: unknown, { server, login, signal }: PowerCommand<unknown>): string {

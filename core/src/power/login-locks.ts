@@ -2,7 +2,8 @@ const LOCKED_MS = 5 * 60_000;
 
 /** A login that a device refused. */
 export interface LoginLock {
-  readonly at: Date;
+  /** What the device said. */
+  readonly problem: string;
   /** Until when it is not tried again. */
   readonly until: Date;
 }
@@ -17,9 +18,9 @@ export class LoginLocks {
     return lock && nowMs < lock.until.getTime() ? lock : undefined;
   }
 
-  refused(identity: string, nowMs: number): void {
+  refused(identity: string, { problem, nowMs }: { readonly problem: string; readonly nowMs: number }): void {
     this.isEmpty(nowMs);
-    this.#locks.set(identity, { at: new Date(nowMs), until: new Date(nowMs + LOCKED_MS) });
+    this.#locks.set(identity, { problem, until: new Date(nowMs + LOCKED_MS) });
   }
 
   forget(identity: string): void {
