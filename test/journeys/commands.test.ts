@@ -95,6 +95,8 @@ describe('sidero power', { timeout: 60_000 }, () => {
   test('keeps a state until it is left to Sidero again', async () => {
     expect(await command('power', 'on', FIXTURE_UUID, '--keep')).not.toHaveProperty('thrown');
     expect((await server()).metadata.annotations).toMatchObject({ 'metal.sidero.dev/power': 'on' });
+    const kept = `it is kept on, and goes back to that; sidero power auto ${FIXTURE_UUID} ends it`;
+    expect((await command('power', 'off', FIXTURE_UUID)).stdout).toBe(`server ${FIXTURE_UUID}: power-off is done by simulator; ${kept}\n`);
     expect(await command('power', 'auto', FIXTURE_UUID)).not.toHaveProperty('thrown');
     // A clean machine that nobody uses is off.
     await expect.poll(async () => (await server()).status?.power, { timeout: 30_000 }).toBe('off');

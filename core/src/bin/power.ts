@@ -56,7 +56,14 @@ async function switched(following: Following, verb: 'on' | 'off' | 'cycle' | 'so
   const server = await askServer(following, `power-${verb}`);
   if (!server) return `server ${name}: asked for power-${verb}; sidero why ${name} tells what became of it`;
   const { driver } = server.status?.powerAction ?? {};
-  return `server ${name}: power-${verb} is done${driver ? ` by ${driver}` : ''}`;
+  return `server ${name}: power-${verb} is done${driver ? ` by ${driver}` : ''}${whatFollows(server, verb)}`;
+}
+
+// Somebody may have said before how it is to be.
+function whatFollows(server: Server, verb: 'on' | 'off' | 'cycle' | 'soft'): string {
+  const wanted = wantedPowerOf(server);
+  if (!wanted || (verb === 'on' || verb === 'cycle' ? 'on' : 'off') === wanted) return '';
+  return `; it is kept ${wanted}, and goes back to that; sidero power auto ${server.metadata.name} ends it`;
 }
 
 async function keep(following: Following, state: 'on' | 'off'): Promise<string> {

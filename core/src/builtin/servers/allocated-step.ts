@@ -6,7 +6,7 @@ const IN_USE: Told = { name: 'InUse', reason: 'a ServerBinding allocates it', ne
 
 /** Row D: a server in use is on. One that is off boots from the network; one that is on is left alone, whatever it does. */
 export function allocatedStep(facts: Facts): Step {
-  const { drivers, power, wanted, powerPollMs, now } = facts;
+  const { drivers, power, wanted, powerPollMs } = facts;
   if (drivers.length === 0) return rest(IN_USE);
   if (!power) return LOOK;
   const trouble = troubleOf(facts);
@@ -16,10 +16,10 @@ export function allocatedStep(facts: Facts): Step {
   const proven = provenStep(facts, ['allocation', 'wanted'], state);
   if (proven) return proven;
   const isAsItShould = power.state === state || (power.state === 'unknown' && (state === 'off' || wasSwitchedOn(facts)));
-  if (isAsItShould) return rest(wanted ? { ...kept(IN_USE, wanted), ready: power.state !== 'off' } : IN_USE, powerPollMs);
-  if (state === 'off') return switchStep(facts, { purpose: 'wanted', state, order: { action: 'off' }, told: kept(IN_USE, state) });
+  if (isAsItShould) return rest(wanted ? { ...kept(facts, IN_USE, wanted), ready: power.state !== 'off' } : IN_USE, powerPollMs);
+  if (state === 'off') return switchStep(facts, { purpose: 'wanted', state, order: { action: 'off' }, told: kept(facts, IN_USE, state) });
   const until = asAskedUntil(facts);
-  if (until) return asAskedStep(until, now);
+  if (until) return asAskedStep(facts, until);
   const on: Told = { name: 'PoweringOn', reason: 'it is in use, and off', next: 'it is switched on, into a network boot', ready: false };
   return switchStep(facts, { purpose: 'allocation', state, order: { action: 'network-boot', onlyWhenOff: true }, told: on });
 }

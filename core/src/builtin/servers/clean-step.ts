@@ -18,11 +18,11 @@ export function cleanStep(facts: Facts): Step {
   const proven = provenStep(facts, ['clean', 'wanted'], state);
   if (proven) return proven;
   const isAsItShould = power.state === state || power.state === 'unknown';
-  if (isAsItShould) return rest(wanted ? kept(told, wanted) : told, powerPollMs);
-  if (wanted) return switchStep(facts, { purpose: 'wanted', state, order: { action: state }, told: kept(told, wanted) });
+  if (isAsItShould) return rest(wanted ? kept(facts, told, wanted) : told, powerPollMs);
+  if (wanted) return switchStep(facts, { purpose: 'wanted', state, order: { action: state }, told: kept(facts, told, wanted) });
   if (server.spec?.cordoned) return rest(told, powerPollMs);
   const until = asAskedUntil(facts);
-  if (until) return asAskedStep(until, facts.now);
+  if (until) return asAskedStep(facts, until);
   const off: Told = { name: 'PoweringOff', reason: 'it is clean and free, and on', next: 'it is switched off', ready: false };
   return switchStep(facts, { purpose: 'clean', state, order: { action: 'off' }, told: off });
 }

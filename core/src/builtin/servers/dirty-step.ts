@@ -35,7 +35,7 @@ const ASK: Step = { deed: { kind: 'ask' }, told: undefined };
 
 function keptOff(facts: Facts): Step | undefined {
   if (facts.wanted !== 'off' || facts.drivers.length === 0) return undefined;
-  const told = kept({ name: 'Dirty', reason: 'it is to be wiped', next: '', ready: false }, 'off');
+  const told = kept(facts, { name: 'Dirty', reason: 'it is to be wiped', next: '', ready: false }, 'off');
   if (!facts.power) return LOOK;
   if (facts.power.state !== 'on') return troubleOf(facts) ?? rest(told, facts.powerPollMs);
   return switchStep(facts, { purpose: 'wanted', state: 'off', order: { action: 'off' }, told });
@@ -72,7 +72,7 @@ function leftAlone(facts: Facts): Step | undefined {
   if (wanted === 'unreadable') return rest(unreadable(false), powerPollMs);
   if (wanted !== 'on') return undefined;
   if (!power) return LOOK;
-  return power.state === 'on' ? rest(kept(dirty, 'on'), powerPollMs) : undefined;
+  return power.state === 'on' ? rest(kept(facts, dirty, 'on'), powerPollMs) : undefined;
 }
 
 // A network boot was ordered, and the machine has not been seen since.
@@ -109,7 +109,7 @@ function giveUp({ drivers }: Facts, { record, windowEnd }: { record: PowerAction
 function waiting(facts: Facts): Step | undefined {
   const { now, server, rebootTimeoutMs } = facts;
   const asked = asAskedUntil(facts);
-  if (asked) return asAskedStep(asked, now);
+  if (asked) return asAskedStep(facts, asked);
   const record = recordFor(facts, 'wipe');
   if (record?.state === 'failed' && !isRenewed(server, record)) {
     const until = ahead(timeOf(record.until), { now, mostMs: rebootTimeoutMs });

@@ -328,6 +328,10 @@ describe('a clock that was a day ahead, and was put right', () => {
 });
 
 describe('the power state that a person wants kept', () => {
+  test('names the command that ends it', () => {
+    expect(step({ ...clean(), wanted: 'off', power: power('off') }).told?.next).toBe('sidero power auto x leaves it to Sidero again');
+  });
+
   test.each<[string, Given, string]>([
     ['off: in use and on', { ...bound, wanted: 'off' }, 'off for wanted, PowerHeld'],
     ['off: in use and off: it is not switched on again', { ...bound, wanted: 'off', power: power('off') }, 'rest, PowerHeld, 300 s'],

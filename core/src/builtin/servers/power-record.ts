@@ -56,8 +56,8 @@ export function asAskedUntil({ server, now, powerPollMs }: Facts): Date | undefi
 }
 
 /** The power is left as a person had it made, for now. */
-export function asAskedStep(until: Date, now: Date): Step {
-  const next = 'then Sidero goes on; to keep it so: sidero power on|off SERVER --keep';
+export function asAskedStep({ server, now }: Facts, until: Date): Step {
+  const next = `then Sidero goes on; to keep it so: sidero power on|off ${server.metadata.name} --keep`;
   return rest({ name: 'AsAsked', reason: 'a person switched its power by sidero power', next, until, ready: false }, msUntil(until, now));
 }
 

@@ -1,4 +1,4 @@
-import type { Told } from './step.ts';
+import type { Facts, Told } from './step.ts';
 
 /** A wish for the power that nobody can read: everything stays as it is. */
 export function unreadable(ready: boolean): Told {
@@ -7,7 +7,7 @@ export function unreadable(ready: boolean): Told {
 }
 
 /** Held in a power state by a person. */
-export function kept(told: Told, wanted: 'on' | 'off'): Told {
-  const next = 'sidero power auto SERVER leaves it to Sidero again';
+export function kept({ server }: Facts, told: Told, wanted: 'on' | 'off'): Told {
+  const next = `sidero power auto ${server.metadata.name} leaves it to Sidero again`;
   return { ...told, name: 'PowerHeld', reason: `a person wants it ${wanted}; ${told.reason}`, next };
 }
