@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { measureAllocation } from './allocation.ts';
 import { measureConfigdata } from './configdata.ts';
 import { measureIpxe } from './ipxe.ts';
 import { type Measurement, table, withTable } from './measure.ts';
@@ -23,7 +24,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({ options: { json: { type: 'boolean' }, readme: { type: 'boolean' }, help: { type: 'boolean' } } });
   if (values.help) return void process.stdout.write(HELP);
   const measurements: Measurement[] = [];
-  for (const measure of [measureIpxe, measureConfigdata, measureRegistrations, measureTftp, measureWipe, measureProcess]) {
+  for (const measure of [measureIpxe, measureConfigdata, measureRegistrations, measureTftp, measureWipe, measureProcess, measureAllocation]) {
     process.stderr.write(`${measure.name} ...\n`);
     measurements.push(...(await measure()));
   }
