@@ -30,6 +30,8 @@ export const placement = definePlugin({
     controllers.add({
       name: 'placement',
       kind: ServerBindingKind,
+      // There is no hurry: who waits for a server goes first.
+      concurrency: 1,
       reconcile: ({ name }) => keepPlacedFor(resources, name),
     });
   },
