@@ -2,8 +2,19 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { checkConfig, definePlugin, type Kind, type KubeObject, SecretKind, ServerBindingKind, ServerClassKind } from '@sidero/core';
+import {
+  checkConfig,
+  createMetrics,
+  createResourceClient,
+  definePlugin,
+  type Kind,
+  type KubeObject,
+  SecretKind,
+  ServerBindingKind,
+  ServerClassKind,
+} from '@sidero/core';
 import { startSidero } from '@sidero/core/start';
+import { startApiServer } from '@sidero/plugin-apiserver';
 import { caps, clusterApiKinds, MetalClusterKind, MetalMachineKind } from '@sidero/plugin-caps';
 import { aBootRequest, anEnvironment, aServer, aTalosConfig, FIXTURE_UUID, silentLogger, type TestSidero, testSidero } from '@sidero/testing';
 import { load, loadAll } from 'js-yaml';
@@ -16,6 +27,7 @@ import { ask } from './configdata/bound-machine.ts';
 
 const { cluster: ClusterKind, machine: MachineKind } = clusterApiKinds('v1beta1');
 const KINDS: readonly Kind<KubeObject>[] = [ClusterKind, MachineKind, MetalClusterKind, MetalMachineKind, ServerClassKind];
+const NodeKind: Kind<KubeObject> = { apiVersion: 'v1', kind: 'Node', plural: 'nodes', namespaced: false };
 const CLUSTER = { namespace: 'default', name: 'rack-1' };
 const MACHINE = { namespace: 'default', name: 'rack-1-cp-0' };
 
@@ -38,6 +50,21 @@ const objects = [
   aServer({ spec: { environmentRef: { name: 'site' } } }),
   anEnvironment({ metadata: { name: 'site' }, spec: { kernel: { url: undefined, args: [] }, initrd: undefined } }),
 ];
+
+/** The API of the cluster that is made. */
+async function startWorkload() {
+  const api = await startApiServer({ customResources: [] });
+  const client = createResourceClient({ kubeConfig: () => api.kubeConfig, log: silentLogger(), metrics: createMetrics(), component: 'test' });
+  const labels = { 'metal.sidero.dev/uuid': FIXTURE_UUID };
+  return {
+    kubeconfig: api.kubeconfigYaml,
+    addNode: (name: string) => client.create(NodeKind, { apiVersion: 'v1', kind: 'Node', metadata: { name, labels } }),
+    async [Symbol.asyncDispose]() {
+      await client.close();
+      await api.close();
+    },
+  };
+}
 
 let sidero: TestSidero;
 beforeEach(async () => {
@@ -90,14 +117,28 @@ describe('a cluster of the guide', { timeout: 40_000 }, () => {
     expect(load(body)).toMatchObject({ machine: { type: 'controlplane' }, cluster: { clusterName: 'rack-1' } });
   });
 
-  test('is Running once its Node has its provider id', async () => {
-    await apply(sidero, guideObjects());
-    await provisioned();
-    await sidero.resources.change(MetalMachineKind, MACHINE, (draft) => {
-      const lastTransitionTime = new Date().toISOString();
-      draft.status = { ...draft.status, conditions: [{ type: 'ProviderSet', status: 'True', lastTransitionTime }] };
+  test('is Running once its Node is there, and may then be moved', async () => {
+    await using workload = await startWorkload();
+    await workload.addNode('node-1');
+    const kubeconfig = { value: Buffer.from(workload.kubeconfig).toString('base64') };
+    await sidero.resources.create(SecretKind, {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { ...CLUSTER, name: 'rack-1-kubeconfig' },
+      data: kubeconfig,
     });
-    await vi.waitFor(async () => expect((await machine())?.status?.phase).toBe('Running'), { timeout: 10_000 });
+    await apply(sidero, guideObjects());
+    await vi.waitFor(async () => expect((await machine())?.status).toMatchObject({ phase: 'Running', nodeRef: { name: 'node-1' } }), {
+      timeout: 30_000,
+      interval: 100,
+    });
+    await vi.waitFor(async () => {
+      const condition = (await cluster())?.status?.conditions?.find(({ type }) => type === 'ControlPlaneInitialized');
+      expect(condition).toMatchObject({ status: 'True' });
+    });
+    // `clusterctl move` takes what carries its label, or belongs to what does.
+    const secret = await sidero.resources.get(SecretKind, MACHINE, { live: true });
+    expect(secret?.metadata.labels).toEqual({ 'clusterctl.cluster.x-k8s.io/move': '' });
   });
 });
 

@@ -1,4 +1,4 @@
-import type { Kind, KubeObject, ObjectMeta } from '@sidero/core';
+import type { Condition, Kind, KubeObject, ObjectMeta } from '@sidero/core';
 import type { MetalCluster, MetalMachine, MetalMachineTemplate } from './types.gen.ts';
 
 const INFRASTRUCTURE = { apiVersion: 'infrastructure.cluster.x-k8s.io/v1alpha3', namespaced: true } as const;
@@ -38,6 +38,7 @@ export interface Machine extends KubeObject {
     infrastructureReady?: boolean;
     addresses?: { type: string; address: string }[];
     failureDomain?: string;
+    nodeRef?: { apiVersion?: string; kind?: string; name: string };
     phase?: string;
   };
 }
@@ -57,6 +58,8 @@ export interface Cluster extends KubeObject {
     initialization?: { infrastructureProvisioned?: boolean };
     /** A map in v1beta1, a list in v1beta2. */
     failureDomains?: unknown;
+    controlPlaneReady?: boolean;
+    conditions?: Condition[];
     phase?: string;
   };
 }

@@ -28,8 +28,8 @@ export const caps = definePlugin({
     addConfigRoute(sidero, clusterApi.kinds);
     keepSources(sidero, clusterApi);
     addBootArgument(sidero);
-    if (standalone) addStandalone(sidero);
-    addControllers(sidero, { clusterApi, orphanGraceMs });
+    const workloads = addControllers(sidero, { clusterApi, orphanGraceMs });
+    if (standalone) addStandalone(sidero, workloads);
     addRenderCommand(sidero, clusterApi.kinds);
     addAllocateCommand(sidero, clusterApi);
   },

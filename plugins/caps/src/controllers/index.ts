@@ -9,8 +9,8 @@ import { serverBindings } from './server-bindings.ts';
 import { holdForMachines } from './wipe-hold.ts';
 import { WorkloadClusters } from './workload-clusters.ts';
 
-/** Adds the loops over Cluster API's infrastructure, and what keeps servers in use from being wiped. */
-export function addControllers(sidero: Sidero, given: { readonly clusterApi: ClusterApi; readonly orphanGraceMs: number }): void {
+/** Adds the loops over Cluster API's infrastructure, and what keeps servers in use from being wiped. Gives the way to the clusters that are made. */
+export function addControllers(sidero: Sidero, given: { readonly clusterApi: ClusterApi; readonly orphanGraceMs: number }): WorkloadClusters {
   const { controllers, hooks, lifecycle, log, metrics, resources, services } = sidero;
   const parts = { ...given, lifecycle, log, now: () => new Date(), resources };
   const workloads = new WorkloadClusters({ resources, log: log.child({ room: 'workload clusters' }), metrics });
@@ -30,4 +30,5 @@ export function addControllers(sidero: Sidero, given: { readonly clusterApi: Clu
       await new Promise<void>((resolve) => (signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true })));
     },
   });
+  return workloads;
 }

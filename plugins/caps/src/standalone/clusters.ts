@@ -1,12 +1,14 @@
-import type { Controller, ResourceClient } from '@sidero/core';
+import { type Controller, type ObjectMeta, type Ref, type ResourceClient, setCondition } from '@sidero/core';
 import { ClusterMembers } from '../controllers/cluster-members.ts';
 import { isPaused } from '../controllers/contract.ts';
 import { writeDifference } from '../controllers/write-difference.ts';
-import { type Cluster, CLUSTER_NAME_LABEL, clusterApiKinds, MetalClusterKind } from '../kinds.ts';
+import { type Cluster, CLUSTER_NAME_LABEL, clusterApiKinds, type Machine, MetalClusterKind } from '../kinds.ts';
 import type { MetalCluster } from '../types.gen.ts';
 import { ownedBy } from './ownership.ts';
 
-const { cluster: ClusterKind } = clusterApiKinds('v1beta1');
+const { cluster: ClusterKind, machine: MachineKind } = clusterApiKinds('v1beta1');
+/** On Machines of the control plane, and on no other. */
+const CONTROL_PLANE_LABEL = 'cluster.x-k8s.io/control-plane';
 
 /** What the two loops work with. */
 export interface StandaloneParts {
@@ -24,16 +26,36 @@ export function standaloneClusters({ resources, isAllowed }: StandaloneParts): C
   return {
     name: 'standalone-clusters',
     kind: ClusterKind,
-    also: [{ kind: MetalClusterKind, refs: (metalCluster) => byInfrastructure.of(metalCluster) }],
+    also: [
+      { kind: MetalClusterKind, refs: (metalCluster) => byInfrastructure.of(metalCluster) },
+      { kind: MachineKind, refs: ({ metadata }) => clusterRefs(metadata) },
+    ],
     async reconcile(ref) {
       const cluster = (await isAllowed()) ? await resources.get(ClusterKind, ref) : undefined;
       byInfrastructure.note(ref, cluster?.spec?.infrastructureRef?.name);
       if (!cluster || isPaused(cluster, cluster)) return undefined;
       const metalCluster = await adopted(resources, cluster);
-      await writeDifference(resources, ClusterKind, { object: cluster, edit: (draft) => paintCluster(draft, metalCluster) });
+      const hasControlPlane = (await resources.list(MachineKind, { namespace: cluster.metadata.namespace ?? '' })).some((one) =>
+        carries(one, cluster),
+      );
+      const at = new Date();
+      await writeDifference(resources, ClusterKind, {
+        object: cluster,
+        edit: (draft) => paintCluster(draft, { metalCluster, hasControlPlane, now: at }),
+      });
       return undefined;
     },
   };
+}
+
+function clusterRefs({ namespace = '', labels }: ObjectMeta): readonly Ref[] {
+  const name = labels?.[CLUSTER_NAME_LABEL];
+  return name ? [{ namespace, name }] : [];
+}
+
+/** Whether a Machine is a node of the Cluster's control plane that has come up. */
+function carries({ metadata, spec, status }: Machine, cluster: Cluster): boolean {
+  return spec?.clusterName === cluster.metadata.name && metadata.labels?.[CONTROL_PLANE_LABEL] !== undefined && status?.nodeRef !== undefined;
 }
 
 async function adopted(resources: ResourceClient, cluster: Cluster): Promise<MetalCluster | undefined> {
@@ -50,7 +72,11 @@ async function adopted(resources: ResourceClient, cluster: Cluster): Promise<Met
 }
 
 /** What a Cluster says of itself. */
-export function paintCluster(draft: Cluster, metalCluster: MetalCluster | undefined): void {
+export function paintCluster(
+  draft: Cluster,
+  given: { readonly metalCluster: MetalCluster | undefined; readonly hasControlPlane: boolean; readonly now: Date },
+): void {
+  const { metalCluster, hasControlPlane, now } = given;
   const isReady = metalCluster?.status?.ready === true;
   const endpoint = metalCluster?.spec?.controlPlaneEndpoint;
   if (endpoint?.host && !draft.spec?.controlPlaneEndpoint?.host) draft.spec = { ...draft.spec, controlPlaneEndpoint: endpoint };
@@ -63,6 +89,11 @@ export function paintCluster(draft: Cluster, metalCluster: MetalCluster | undefi
     infrastructureReady,
     phase: clusterPhase(draft, infrastructureReady),
   };
+  if (hasControlPlane) {
+    draft.status.controlPlaneReady = true;
+    // Before it holds, nothing can be moved; `clusterctl` says so.
+    draft.status.conditions = setCondition(draft.status.conditions, { type: 'ControlPlaneInitialized', status: 'True' }, now);
+  }
 }
 
 function clusterPhase({ metadata, spec }: Cluster, infrastructureReady: boolean): ClusterPhase {

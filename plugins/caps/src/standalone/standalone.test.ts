@@ -36,7 +36,7 @@ test('what was provisioned once stays so when the MetalCluster is gone', () => {
     status: { ready },
   });
   const phases = [undefined, metalCluster(false), metalCluster(true), undefined].map((seen) => {
-    paintCluster(draft, seen);
+    paintCluster(draft, { metalCluster: seen, hasControlPlane: false, now: new Date() });
     return draft.status?.phase;
   });
   expect(phases).toEqual(['Provisioning', 'Provisioning', 'Provisioned', 'Provisioned']);
@@ -44,7 +44,7 @@ test('what was provisioned once stays so when the MetalCluster is gone', () => {
 
 test('a Machine waits for its bootstrap data first', () => {
   const draft = { apiVersion: 'cluster.x-k8s.io/v1beta1', kind: 'Machine', metadata: { name: 'm' }, spec: { clusterName: 'c' } };
-  paintMachine(draft, { cluster: undefined, metalMachine: undefined });
+  paintMachine(draft, { cluster: undefined, metalMachine: undefined, node: undefined });
   expect(draft).toMatchObject({ status: { phase: 'Pending', bootstrapReady: false, infrastructureReady: false } });
   expect(draft.metadata).not.toHaveProperty('ownerReferences');
 });
