@@ -98,6 +98,20 @@ describe('a machine of a class', () => {
     );
   });
 
+  test('stands under a Cluster API that serves v1beta2 too, and finds the failure domains in its form', async () => {
+    const made = server(1);
+    const inZone = { ...made, metadata: { ...made.metadata, labels: { 'topology.kubernetes.io/zone': 'a' } } };
+    await using sidero = await aRack([inZone], [caps(), clusterApiKinds({ versions: ['v1beta2', 'v1beta1'] })]);
+    const { resources } = sidero;
+    await createMachine(resources, 'cp-1', { failureDomain: 'a' });
+    await until(async () => expect((await metalMachine(resources, 'cp-1'))?.status?.initialization?.provisioned).toBe(true));
+    await until(async () =>
+      expect((await resources.get(MetalClusterKind, { namespace, name: 'rack-1' }, { live: true }))?.status?.failureDomains).toEqual([
+        { name: 'a', controlPlane: true },
+      ]),
+    );
+  });
+
   test('shows what Talos told, and the addresses', async () => {
     await using sidero = await aRack([server(1)]);
     const { resources } = sidero;

@@ -37,13 +37,17 @@ function definitionOf(kind: string, versions: readonly string[]): CustomResource
   } as unknown as CustomResourceDefinition;
 }
 
+/** CRDs of Cluster API's kinds, the first version stored. */
+export function clusterApiDefinitions(versions: readonly string[] = ['v1beta1']): readonly CustomResourceDefinition[] {
+  return ['Cluster', 'Machine'].map((kind) => definitionOf(kind, versions));
+}
+
 /** Cluster API's kinds, without its controllers: what they do is done by the test. */
 export const clusterApiKinds = definePlugin({
   name: 'cluster-api-kinds',
   options: z.strictObject({ versions: z.array(z.string()).default(['v1beta1']) }),
   setup({ customResources }, { versions }) {
-    for (const definition of ['Cluster', 'Machine'].map((kind) => definitionOf(kind, versions)))
-      customResources.add({ name: definition.metadata.name, definition });
+    for (const definition of clusterApiDefinitions(versions)) customResources.add({ name: definition.metadata.name, definition });
   },
 });
 
