@@ -12,6 +12,7 @@ export function adoptCommand(program: Command): void {
       await sidero.resources.change(ServerKind, { name }, (draft) => {
         draft.metadata.annotations = { ...draft.metadata.annotations, [ADOPT_ANNOTATION]: 'true' };
       });
-      process.stdout.write(`server ${name}: the next machine that reports under this UUID is taken as this Server\n`);
+      const fenced = 'if another installation had fenced it, it is ours now';
+      process.stdout.write(`server ${name}: ${fenced}; else the next machine that reports under this UUID is taken as this Server\n`);
     });
 }

@@ -65,6 +65,12 @@ describe('why a server is where it is', () => {
     ]);
   });
 
+  test('says that it is cordoned, whatever else is the matter', () => {
+    expect(whyText(whyOf({ ...server, spec: { ...server.spec, cordoned: true } } as Server, []), now)).toContain(
+      '  cordoned    nothing new is begun on it while it is free',
+    );
+  });
+
   test('is told of a Server that nobody has looked at yet', () => {
     const blank: Server = { apiVersion: 'metal.sidero.dev/v1alpha2', kind: 'Server', metadata: { name: 'server-2' } };
     expect(whyText(whyOf(blank, []), now)).toEqual([

@@ -10,6 +10,7 @@ export interface Why {
   readonly server: string;
   readonly step: NonNullable<Server['status']>['step'];
   readonly power: string;
+  readonly cordoned: boolean;
   readonly wantedPower: 'on' | 'off' | undefined;
   readonly powerAction: PowerActionRecord | undefined;
   readonly wipe: WipeRecord | undefined;
@@ -54,6 +55,7 @@ export function whyOf(server: Server, events: readonly KubeEvent[]): Why {
     server: server.metadata.name,
     step,
     power,
+    cordoned: server.spec?.cordoned === true,
     wantedPower: wantedPowerOf(server),
     powerAction,
     wipe,
@@ -72,6 +74,7 @@ export function whyText(why: Why, now: Date): readonly string[] {
     ['evidence', step?.evidence],
     ['next', step?.next],
     ['power', `${why.power}${why.wantedPower ? `; a person wants it ${why.wantedPower}` : ''}`],
+    ['cordoned', why.cordoned && why.step?.name !== 'Cordoned' ? 'nothing new is begun on it while it is free' : undefined],
     ['action', powerAction && actionText(powerAction, now)],
     ['wipe', wipe && wipeText(wipe, now)],
     ...(wipe?.disks ?? []).map((disk) => ['', diskText(disk)] as const),

@@ -129,10 +129,10 @@ function waiting(facts: Facts): Step | undefined {
   return rest({ ...booting(record), until, evidence: evidenceOf(facts) }, msUntil(until, now));
 }
 
-function held({ wipe, server }: Facts): Step | undefined {
+function held({ wipe }: Facts): Step | undefined {
   if (!wipe) return ASK;
   if (!('hold' in wipe)) return undefined;
-  const next = `what holds it must end; see sidero why ${server.metadata.name}`;
+  const next = 'what holds it must end; that is looked at every minute';
   return rest({ name: 'Held', reason: `its wipe is held: ${wipe.hold}`, next, ready: false }, HOLD_LOOK_MS);
 }
 

@@ -397,6 +397,15 @@ describe('a request', () => {
     expect(step({ request: 'power-read 1', power: power('unknown', trouble('AUTH')) }).deed).toMatchObject({ record: { state: 'failed' } });
   });
 
+  test('to read the power does not write over what the loop goes on from', () => {
+    const waiting = { purpose: 'wipe', state: 'waiting', driver: 'one', since: ago(1000), until: later(now, 1000).toISOString() };
+    const asked = { request: 'power-read 1', action: waiting };
+    expect(step(asked).deed).toEqual({ kind: 'settle', record: waiting });
+    expect(line({ ...asked, status: { power: 'on' } })).toBe('take-off-request');
+    expect(line({ ...asked, status: { power: 'on' }, action: { ...waiting, state: 'failed' } })).toBe('take-off-request');
+    expect(line({ ...asked, power: power('unknown', trouble()) })).toBe('answer');
+  });
+
   test('for the plan asks for it', () => {
     expect(step({ request: 'wipe-plan 1', wipe: undefined }).deed.kind).toBe('ask');
     expect(answer({ request: 'wipe-plan 1' })).toEqual({ state: 'done', effect: 'plan-wipe' });

@@ -38,8 +38,14 @@ function verbStep(facts: Facts, request: OperatorRequest, verb: RequestVerb): St
 }
 
 function readStep(facts: Facts, request: OperatorRequest): Step {
-  if (!facts.power) return LOOK;
-  return answer(facts, { request, problem: facts.power.problem?.message, action: 'read' });
+  const { power, server } = facts;
+  if (!power) return LOOK;
+  const { powerAction: record, power: told } = server.status ?? {};
+  // Who looks every minute must not make the loop forget what it waits for, nor which driver is next: the power itself is answer enough.
+  const isOpen = record && record.purpose !== 'request' && record.state !== 'done';
+  if (!isOpen || power.problem) return answer(facts, { request, problem: power.problem?.message, action: 'read' });
+  // It has to stand there first.
+  return { deed: told === power.state ? { kind: 'take-off-request' } : { kind: 'settle', record }, told: undefined };
 }
 
 // A plan is a preview: it must not write over the record of a wipe that goes on.
