@@ -8,6 +8,7 @@ import {
   type LifecycleHooks,
   type Plugin,
   readInstallation,
+  type ResourceClient,
   type Selection,
   type Server,
   ServerBindingKind,
@@ -350,14 +351,40 @@ test('two replicas that allocate at once never give one server twice', async () 
   expect(taken.length).toBe(12);
 });
 
+test('a server that somebody cordoned a moment ago is not given away, although the news has not come yet', async () => {
+  const sidero = await start({ objects: [large, named('server-1'), named('server-2'), named('server-3')] });
+  // It watches nothing: what others do never comes through.
+  await using deaf = anotherReplica(sidero);
+  expect((await deaf.allocate(claimOf('m-1'))).metadata.name).toBe('server-1');
+  await sidero.resources.change(ServerKind, { name: 'server-2' }, (draft) => void (draft.spec!.cordoned = true));
+  expect((await deaf.allocate(claimOf('m-2'))).metadata.name).toBe('server-3');
+});
+
+test('a ServerBinding whose creation was not answered is the one that the next attempt gives', async () => {
+  const sidero = await start({ objects: [large, named('server-1'), named('server-2')] });
+  let isLost = true;
+  await using replica = anotherReplica(sidero, {
+    create: async (kind, object) => {
+      const created = await sidero.resources.create(kind, object);
+      if (!isLost) return created;
+      isLost = false;
+      throw new Error('the answer was lost');
+    },
+  });
+  await expect(replica.allocate(claimOf('m'))).rejects.toThrow('the answer was lost');
+  expect((await replica.allocate(claimOf('m'))).metadata.name).toBe('server-1');
+  expect(await bindings(sidero)).toEqual(['server-1']);
+});
+
 /** The stage of another process on the same API. */
 function anotherReplica(
   { kubeConfig }: TestSidero,
-  { hooks = createHooks(), limits }: { hooks?: LifecycleHooks; limits?: SearchLimits } = {},
+  { hooks = createHooks(), limits, create }: { hooks?: LifecycleHooks; limits?: SearchLimits; create?: ResourceClient['create'] } = {},
 ): AllocateStage & AsyncDisposable {
   const log = createLogger({ level: 'silent' });
   const metrics = createMetrics();
-  const resources = createResourceClient({ kubeConfig: () => kubeConfig, log, metrics, component: 'another' });
+  const client = createResourceClient({ kubeConfig: () => kubeConfig, log, metrics, component: 'another' });
+  const resources = create ? new Proxy(client, { get: (target, key) => (key === 'create' ? create : bound(target, key)) }) : client;
   const unused = () => Promise.reject(new Error('no part of allocation'));
   const context: StageContext = {
     hooks,
@@ -372,5 +399,11 @@ function anotherReplica(
     agentCopy: unused,
     mint: unused,
   };
-  return { ...createAllocateStage(context, limits), [Symbol.asyncDispose]: () => resources.close() };
+  return { ...createAllocateStage(context, limits), [Symbol.asyncDispose]: () => client.close() };
+}
+
+// A private member is found on the object itself only.
+function bound(target: object, key: string | symbol): unknown {
+  const member: unknown = Reflect.get(target, key);
+  return typeof member === 'function' ? (member.bind(target) as unknown) : member;
 }

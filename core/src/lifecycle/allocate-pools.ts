@@ -45,6 +45,11 @@ export class ServerPools {
     return this.#claimants.get(claimant);
   }
 
+  /** A Server as it was last told. */
+  server(name: string): Server | undefined {
+    return this.#servers.get(name);
+  }
+
   isBound(name: string): boolean {
     return this.#bound.has(name);
   }

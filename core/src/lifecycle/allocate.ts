@@ -136,10 +136,9 @@ class AllocationDesk {
     const names = pool.window({ size: this.#limits.window, zone: claim.failureDomain || undefined, isLeftOut });
     if (names.length === 0) return undefined;
     for (const name of names) seen.add(name);
-    const { resources, hooks } = this.#context;
-    const servers = await Promise.all(names.map((name) => resources.get(ServerKind, { name })));
-    const candidates = servers.filter((server) => server !== undefined).map((server) => ({ server, score: 0, notes: [] }));
-    const selection = await hooks.allocate.promise({ claim, candidates, rejected: [], pending: [...this.#pending.values()] });
+    const servers = names.flatMap((name) => this.#pools.server(name) ?? []);
+    const candidates = servers.map((server) => ({ server, score: 0, notes: [] }));
+    const selection = await this.#context.hooks.allocate.promise({ claim, candidates, rejected: [], pending: [...this.#pending.values()] });
     rejected.push(...selection.rejected);
     const ranked = selection.candidates.toSorted((a, b) => b.score - a.score);
     const first = ranked.findIndex((candidate) => this.#reserve(candidate, claim));
