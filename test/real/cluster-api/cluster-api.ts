@@ -47,7 +47,16 @@ export async function startClusterApi({ api, release }: { readonly api: RealKube
     await close();
     throw thrown;
   }
-  return { said: () => running.map(({ provider, program }) => `--- ${provider.label}\n${program.said().slice(-5000)}`).join('\n'), close };
+  return { said: () => running.map(({ provider, program }) => `--- ${provider.label}\n${lastErrors(program.said())}`).join('\n'), close };
+}
+
+/** Lines of klog at its level of errors. */
+function lastErrors(said: string): string {
+  const lines = said.split('\n').filter((line) => /^[EF]\d{4} /.test(line));
+  return lines
+    .slice(-4)
+    .map((line) => line.slice(0, 500))
+    .join('\n');
 }
 
 async function place(provider: Provider, ca: string): Promise<Placed> {

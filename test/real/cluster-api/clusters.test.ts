@@ -1,0 +1,154 @@
+import { isTrue, type Server, type ServerBinding, ServerBindingKind, type ServerClass, ServerClassKind, ServerKind } from '@sidero/core';
+import type { MetalMachine } from '@sidero/plugin-caps';
+import { simulatedPower } from '@sidero/testing';
+import type { SimulatedBmc } from '@sidero/testing/bmc';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { isPossible } from '../sidero-on-kubernetes.ts';
+import { freePorts } from '../loopback.ts';
+import { isTalosBuilt } from '../talos/program.ts';
+import { startTalosConfig } from '../talos/talos-config.ts';
+import { generateCluster } from './generate.ts';
+import { type ManagementCluster, startManagementCluster } from './management-cluster.ts';
+import { isClusterApiBuilt } from './parts.ts';
+import { plugIn, type TalosRack } from './rack.ts';
+import { WorkloadCluster } from './workload-cluster.ts';
+
+const MACHINES = 4;
+const CLASS = 'talos';
+
+interface Machine {
+  readonly metadata: { readonly name: string };
+  readonly spec: { readonly bootstrap: { readonly dataSecretName?: string }; readonly providerID?: string };
+  readonly status?: { readonly phase?: string; readonly nodeRef?: { readonly name: string } };
+}
+
+const isBuilt = isPossible && isClusterApiBuilt() && isTalosBuilt;
+
+describe.skipIf(!isBuilt).each(['1.10', '1.14'] as const)("a cluster with Cluster API %s and Talos' real providers", (release) => {
+  const bmcs = new Map<string, SimulatedBmc>();
+  let management: ManagementCluster;
+  let workload: WorkloadCluster;
+  let rack: TalosRack;
+
+  beforeAll(async () => {
+    const [port = 0] = await freePorts(1);
+    workload = new WorkloadCluster({ name: 'rack-1', port, management: () => management });
+    management = await startManagementCluster({
+      release,
+      plugins: [simulatedPower((uuid) => bmcs.get(uuid))],
+      environment: { name: CLASS, args: ['talos.platform=metal'] },
+    });
+    rack = await plugIn(management.plane, { count: MACHINES, bmcs, onEvent: (event) => workload.tell(event) });
+  }, 120_000);
+
+  afterAll(async () => {
+    await rack?.[Symbol.asyncDispose]();
+    await workload?.[Symbol.asyncDispose]();
+    await management?.[Symbol.asyncDispose]();
+  });
+
+  /** Waits for something; says what everybody said when it does not come. */
+  const until = (assertion: () => Promise<void>) =>
+    vi
+      .waitFor(
+        async () => {
+          await workload.settled();
+          await assertion();
+        },
+        { timeout: 120_000, interval: 500 },
+      )
+      .catch((thrown: Error) => {
+        const events = rack.talos.events
+          .slice(-20)
+          .map((event) => JSON.stringify(event))
+          .join('\n');
+        throw new Error(`${thrown.message}\n${events}\n${management.clusterApi.said()}`, { cause: thrown });
+      });
+  const servers = (): Promise<readonly Server[]> => management.resources.list(ServerKind, {}, { live: true });
+  const bindings = (): Promise<readonly ServerBinding[]> => management.resources.list(ServerBindingKind, {}, { live: true });
+  const machines = () => management.list<Machine>('machines.cluster.x-k8s.io');
+  const metalMachines = () => management.list<MetalMachine>('metalmachines');
+
+  test('servers register, are wiped and wait, switched off', async () => {
+    await management.resources.create<ServerClass>(ServerClassKind, {
+      apiVersion: 'metal.sidero.dev/v1alpha2',
+      kind: 'ServerClass',
+      metadata: { name: CLASS },
+      spec: {
+        environmentRef: { name: CLASS },
+        configPatches: [{ op: 'add', path: '/machine/sysctls', value: { 'vm.swappiness': '1' } }],
+        strategicPatches: ['machine: {install: {disk: /dev/nvme0n1}}'],
+      },
+    });
+    for (const machine of rack.machines) machine.powerOn();
+    await until(async () => {
+      expect((await servers()).map(({ status }) => [status?.isClean, status?.power])).toEqual(Array.from({ length: MACHINES }, () => [true, 'off']));
+    });
+  });
+
+  test('a template becomes Machines with bootstrap Secrets, and servers that boot', async () => {
+    const objects = await generateCluster(management.api, { name: 'rack-1', port: workload.port, serverClass: CLASS, controlPlanes: 1, workers: 2 });
+    await management.kubectl(['apply', '-n', 'default', '-f', '-'], objects);
+    await until(async () => expect((await bindings()).length).toBe(3));
+    const made = await machines();
+    expect(made.map(({ spec }) => spec.bootstrap.dataSecretName)).toEqual(made.map(() => expect.stringContaining('-bootstrap-data')));
+    await until(async () => expect(rack.machines.filter(({ uuid }) => rack.isInstalled(uuid)).length).toBe(3));
+  });
+
+  test('each got a configuration that Talos takes on metal, patched by its class and labelled as its node', async () => {
+    const got = rack.talos.events.filter(({ event }) => event === 'config');
+    expect(got.length).toBe(3);
+    // As long as a real one: a control plane's has about 11 KB.
+    expect(Math.max(...got.map(({ detail }) => Number.parseInt(detail!, 10)))).toBeGreaterThan(10_000);
+    expect(rack.talos.events.filter(({ event }) => event === 'refused')).toEqual([]);
+    await using talos = startTalosConfig();
+    const { uuid } = got[0]!;
+    const args = rack.machines.find((machine) => machine.uuid === uuid)!.kernelArgs;
+    const url = args.find((arg) => arg.startsWith('talos.config='))!.slice('talos.config='.length);
+    const config = await (await fetch(url.replace('uuid=', `uuid=${uuid}`))).text();
+    const read = await talos.ask({ config, validate: true });
+    expect(read.problem).toBeUndefined();
+    expect(read.config).toContain('disk: /dev/nvme0n1\n');
+    expect(read.config).toContain('vm.swappiness: "1"\n');
+    expect(read.config).toContain(`node-labels: metal.sidero.dev/uuid=${uuid}`);
+  });
+
+  test('its machines run: nodes have provider ids, and Cluster API knows them', async () => {
+    await until(async () => {
+      expect((await metalMachines()).map(({ status }) => isTrue(status?.conditions, 'ProviderSet'))).toEqual([true, true, true]);
+    });
+    await until(async () => expect((await machines()).map(({ status }) => status?.phase)).toEqual(['Running', 'Running', 'Running']));
+    const { stdout } = await workload.api.kubectl(['get', 'nodes', '-o', 'jsonpath={.items[*].spec.providerID}']);
+    const bound = (await bindings()).map(({ metadata }) => `sidero://${metadata.name}`);
+    expect(stdout.split(' ').toSorted()).toEqual(bound.toSorted());
+    const conditions = (await metalMachines()).map(({ status }) =>
+      status?.conditions?.filter((one) => one.status === 'True').map(({ type }) => type),
+    );
+    for (const types of conditions) {
+      expect(types).toEqual(expect.arrayContaining(['Ready', 'ProviderSet', 'TalosConfigLoaded', 'TalosConfigValidated', 'TalosInstalled']));
+    }
+  });
+
+  test('scaling down returns a server, wiped; scaling up takes one', async () => {
+    await management.kubectl(['scale', 'machinedeployment', 'rack-1-workers', '-n', 'default', '--replicas=1']);
+    await until(async () => {
+      expect((await bindings()).length).toBe(2);
+      expect((await servers()).filter(({ status }) => status?.isClean).length).toBe(2);
+    });
+    expect(rack.machines.filter(({ uuid }) => rack.isInstalled(uuid)).length).toBe(2);
+    await management.kubectl(['scale', 'machinedeployment', 'rack-1-workers', '-n', 'default', '--replicas=3']);
+    await until(async () => {
+      expect((await machines()).map(({ status }) => status?.phase)).toEqual(['Running', 'Running', 'Running', 'Running']);
+    });
+  });
+
+  test('deleting the cluster returns every server, wiped', async () => {
+    await management.kubectl(['delete', 'cluster', 'rack-1', '-n', 'default', '--wait=false']);
+    await until(async () => {
+      expect(await bindings()).toEqual([]);
+      expect((await servers()).map(({ status }) => [status?.isClean, status?.power])).toEqual(Array.from({ length: MACHINES }, () => [true, 'off']));
+    });
+    await until(async () => expect((await management.list('clusters.cluster.x-k8s.io')).length).toBe(0));
+    expect(rack.machines.filter(({ uuid }) => rack.isInstalled(uuid))).toEqual([]);
+  });
+});
