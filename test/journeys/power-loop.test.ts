@@ -136,6 +136,24 @@ test.each([
   40_000,
 );
 
+test('two Servers with one BMC reboot nobody, and each says what to do', async () => {
+  const control = new SimulatedBmc({ chassis: new MemoryChassis({ isOn: true }) });
+  const driver = definePlugin({
+    name: 'one-bmc',
+    options: z.strictObject({}),
+    setup: ({ powerDrivers }) =>
+      powerDrivers.add({ ...simulatorDriver({ needsLogin: false, bmcOf: () => control }), deviceOf: () => '10.0.0.7:623' }),
+  });
+  const names = [FIXTURE_UUID, '00000000-0000-4000-8000-000000000002'];
+  const objects = names.map((name) => aServer({ metadata: { name }, spec: { hardware: { system: { uuid: name } } }, status: { isClean: false } }));
+  await using sidero = await testSidero({ site: SITE, plugins: [driver()], objects });
+  for (const [at, name] of names.entries()) {
+    const reason = expect.stringMatching(`Server ${names[1 - at]} names the same device.* Next: correct the address of the BMC`);
+    await becomes(sidero, { step: { name: 'PowerFailing', reason } }, name);
+  }
+  expect(control.control.actions).toEqual([]);
+}, 40_000);
+
 test('a login that is put into the Secret takes effect at once', async () => {
   const bmc = new SimulatedBmc({ chassis: new MemoryChassis({ isOn: true }), users: [{ name: 'admin', password: 'right' }] });
   const server = aServer({ spec: { bmc: { endpoint: '10.0.0.7', userFrom: ref('user'), passFrom: ref('pass') } } });

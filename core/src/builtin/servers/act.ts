@@ -155,7 +155,8 @@ async function succeeded(tools: Acting, { server, facts, begun, intent, proof }:
 async function failed(tools: Acting, { server, facts, begun, intent, problem }: Outcome & { problem: SideroError }): Promise<void> {
   const until = intent.retryMs === undefined ? undefined : later(tools.now(), intent.retryMs).toISOString();
   const { until: _until, ...rest } = begun;
-  const record = { ...rest, state: 'failed', problem: problem.message, ...(until === undefined ? {} : { until }) };
+  // The record is all that is left of it later: who reads it needs the next step too.
+  const record = { ...rest, state: 'failed', problem: `${problem.message} Next: ${problem.next}`, ...(until === undefined ? {} : { until }) };
   await conclude(tools, { server, record });
   await remark(tools, server, { type: 'Warning', message: `Failed to ${verbOf(intent, facts)}: ${problem.message}` });
   const { action, driver } = intent.order;
