@@ -62,29 +62,38 @@ const clearServerRef: Action = async (run) => {
   await run.world.truth.change(MetalMachineKind, { namespace, name }, (draft) => void (draft.spec?.providerID && delete draft.spec.serverRef));
 };
 
+// While the cluster is paused nobody makes a lost binding again.
 const pauseAndGoOn: Action = async (run) => {
   run.log.push('pause');
   await setPaused(run.world.truth, true);
   await delay(run.random.between(0, 80));
+  if (run.random.chance(0.7)) await loseBinding(run);
+  if (run.random.chance(0.3)) await kill(run);
+  await delay(run.random.between(0, 1000));
+  run.log.push('go on');
   await setPaused(run.world.truth, false);
 };
 
 const kill: Action = async (run) => {
   run.log.push('kill');
   await run.world.kill();
+  if (run.random.chance(0.3)) await loseBinding(run);
   await delay(run.random.between(0, 40));
   await run.world.start();
 };
 
-const ALL: readonly Action[] = [make, make, make, remove, remove, loseBinding, clearServerRef, pauseAndGoOn, kill, kill, kill];
+const ALL: readonly Action[] = [make, make, remove, loseBinding, clearServerRef, pauseAndGoOn, pauseAndGoOn, kill, kill];
 
 async function play(run: Run): Promise<void> {
   await run.world.start();
   await createCluster(run.world.truth);
   await make(run);
   await make(run);
+  // Most schedules begin with Talos on some disk, so that there is something to lose.
+  const isRunning = () => expect([...run.world.machines.values()].some(({ runs }) => runs)).toBe(true);
+  if (run.random.chance(0.75)) await vi.waitFor(isRunning, { timeout: 20_000, interval: 50 });
   for (let index = 0; index < ACTIONS; index++) {
-    await delay(run.random.between(0, 120));
+    await delay(run.random.between(0, 250));
     await run.random.pick(ALL)(run);
   }
 }
