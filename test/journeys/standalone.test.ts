@@ -1,7 +1,10 @@
+import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import {
   checkConfig,
   createMetrics,
@@ -166,6 +169,15 @@ describe('deleting', { timeout: 40_000 }, () => {
       { timeout: 20_000, interval: 100 },
     );
   });
+});
+
+test('sidero manifests leaves its Cluster and Machine out, which would replace those of Cluster API', { timeout: 60_000 }, async () => {
+  const program = fileURLToPath(new URL('../../core/bin/sidero.js', import.meta.url));
+  const env = { ...process.env, SIDERO_CAPS_STANDALONE: 'true' };
+  const { stdout } = await promisify(execFile)(process.execPath, ['--conditions=source', program, 'manifests'], { env });
+  const names = (loadAll(stdout) as KubeObject[]).map(({ metadata }) => metadata.name);
+  expect(names).toContain('metalmachines.infrastructure.cluster.x-k8s.io');
+  expect(names.filter((name) => name.endsWith('.cluster.x-k8s.io') && !name.includes('.infrastructure.'))).toEqual([]);
 });
 
 test('a paused Cluster is left alone', async () => {

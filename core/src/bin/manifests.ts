@@ -10,6 +10,7 @@ export function manifestsCommand(program: Command): void {
     .action(async () => {
       const { kernel } = await lookAtConfig(program.opts<{ config?: string }>().config);
       const definitions = kernel.tables.customResources.for('core').list();
-      process.stdout.write(definitions.map(({ definition }) => dump(definition)).join('---\n'));
+      const published = definitions.filter(({ isEmbeddedOnly }) => !isEmbeddedOnly);
+      process.stdout.write(published.map(({ definition }) => dump(definition)).join('---\n'));
     });
 }

@@ -66,6 +66,8 @@ export interface CustomResource {
   /** `<plural>.<group>`, as the definition's metadata.name. */
   readonly name: string;
   readonly definition: CustomResourceDefinition;
+  /** It stands in for somebody else's kind on an API that is ours alone; `sidero manifests` leaves it out. Default false. */
+  readonly isEmbeddedOnly?: boolean;
   /** The object in another served version; loses nothing on the way back. Throws on data that has no counterpart. */
   convert?(object: KubeObject, toApiVersion: string): KubeObject;
   validate?(request: AdmissionRequest): Admission;

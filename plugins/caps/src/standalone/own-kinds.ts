@@ -16,7 +16,7 @@ const CLUSTERCTL_LABEL = 'clusterctl.cluster.x-k8s.io';
 export function standaloneCustomResources(): CustomResource[] {
   return ['clusters', 'machines'].map((plural) => {
     const definition = load(readFileSync(new URL(`${plural}.yaml`, MANIFESTS), 'utf8')) as CustomResourceDefinition;
-    return { name: definition.metadata.name, definition };
+    return { name: definition.metadata.name, definition, isEmbeddedOnly: true };
   });
 }
 
