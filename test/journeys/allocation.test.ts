@@ -302,6 +302,19 @@ test('an explanation tells of every server, and takes none', async () => {
   expect((await sidero.lifecycle.explainAllocation(claim)).taken?.metadata.name).toBe('server-3');
 });
 
+test('an explanation offers no server that is not fit, whatever a plugin adds', async () => {
+  const [dirty, taken] = [named('server-0', { status: { isClean: false } }), named('server-1')];
+  const sneaky = scoring('sneaky', (selection) => ({
+    ...selection,
+    candidates: [...selection.candidates, ...[dirty, taken].map((server) => ({ server, score: 100, notes: [] }))],
+  }));
+  const { lifecycle } = await start({ objects: [large, dirty, taken, named('server-2')], plugins: [sneaky] });
+  await lifecycle.allocate(claimOf('m', { server: 'server-1' }));
+  const { candidates, rejected } = await lifecycle.explainAllocation(claimOf('m'));
+  expect(candidates.map(({ server }) => server.metadata.name)).toEqual(['server-2']);
+  expect(rejected.map(({ server }) => server.metadata.name)).toEqual(['server-0']);
+});
+
 /** What befalls a server while claims come in. */
 const mishap = fc.constantFrom<'none' | 'cordon' | 'dirty' | 'unaccept' | 'remove'>('none', 'none', 'cordon', 'dirty', 'unaccept', 'remove');
 
@@ -372,6 +385,18 @@ test('a ServerBinding whose creation was not answered is the one that the next a
     },
   });
   await expect(replica.allocate(claimOf('m'))).rejects.toThrow('the answer was lost');
+  expect((await replica.allocate(claimOf('m'))).metadata.name).toBe('server-1');
+  expect(await bindings(sidero)).toEqual(['server-1']);
+});
+
+test("a ServerBinding that is there because its creation was sent twice is the claim's", async () => {
+  const sidero = await start({ objects: [large, named('server-1'), named('server-2')] });
+  await using replica = anotherReplica(sidero, {
+    create: async (kind, object) => {
+      await sidero.resources.create(kind, object);
+      return sidero.resources.create(kind, object);
+    },
+  });
   expect((await replica.allocate(claimOf('m'))).metadata.name).toBe('server-1');
   expect(await bindings(sidero)).toEqual(['server-1']);
 });

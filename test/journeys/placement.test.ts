@@ -2,6 +2,7 @@ import { type Claim, type Server, ServerBindingKind, ServerKind } from '@sidero/
 import { PLACED_FOR_ANNOTATION, placement } from '@sidero/plugin-placement';
 import { aBinding, aServer, aServerClass, testSidero, type TestSidero } from '@sidero/testing';
 import { afterEach, expect, test } from 'vitest';
+import { Placement } from '../../plugins/placement/src/placement.ts';
 
 const ZONE = 'topology.kubernetes.io/zone';
 const RACK = 'example.com/rack';
@@ -68,10 +69,30 @@ test("a server that was the group's and is not fit is passed over", async () => 
   expect(await take(sidero, claimOf('m1'))).toEqual(['s1']);
 });
 
-test('in a fleet larger than what is compared, the server that the group had is found all the same', async () => {
-  const others = Array.from({ length: 140 }, (_, index) => server(`a${String(index).padStart(3, '0')}`));
-  const sidero = await start({}, ...others, server('z', {}, { [PLACED_FOR_ANNOTATION]: 'default/rack-1/workers' }));
-  expect(await take(sidero, claimOf('m1'))).toEqual(['z']);
+test('of a fleet larger than what is compared, the servers that the group had are candidates all the same, if they are free', async () => {
+  const placed = { [PLACED_FOR_ANNOTATION]: 'default/rack-1/workers' };
+  const [first, back, elsewhere, taken, coming] = [
+    server('s1'),
+    server('s2', { size: 'large' }, placed),
+    server('s3', {}, placed),
+    server('s4', { size: 'large' }, placed),
+    server('s5', { size: 'large' }, placed),
+  ];
+  const large = aServerClass({ spec: { selector: { matchLabels: { size: 'large' } } } });
+  const objects = [large, first, back, elsewhere, taken, coming, aBinding({ metadata: { name: 's4' } })];
+  await using sidero = await testSidero({ objects });
+  const rules = new Placement(sidero.resources, { spread: 0, spreadBy: ZONE, sticky: 10, pack: 0, packBy: ZONE, order: 0 });
+  const window = [{ server: first, score: 0, notes: [] }];
+  const { candidates } = await rules.score({
+    claim: claimOf('m1'),
+    candidates: window,
+    rejected: [],
+    pending: [{ server: coming, claim: claimOf('m2') }],
+  });
+  expect(candidates.map(({ server: { metadata }, score }) => [metadata.name, score])).toEqual([
+    ['s1', 0],
+    ['s2', 10],
+  ]);
 });
 
 test('packed machines fill one rack before they begin another', async () => {

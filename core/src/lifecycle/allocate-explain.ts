@@ -21,10 +21,13 @@ export async function explainAllocation(context: StageContext, claim: Claim): Pr
   const rejected = judged.flatMap(({ reason, ...rest }) => (reason === undefined ? [] : [{ ...rest, reason }]));
   const start = { claim, candidates: candidates.toSorted(byName), rejected: rejected.toSorted(byName), pending: [] };
   const selection = await hooks.allocate.promise(start);
+  // What a tap added is judged as everything else.
+  const known = new Set(start.rejected.map(({ server }) => server.metadata.name)).add(held ?? '');
+  const fit = selection.candidates.filter(({ server }) => !known.has(server.metadata.name) && reasonAgainst(server) === undefined);
   return {
     claim,
     taken: servers.find(({ metadata }) => metadata.name === held),
-    candidates: selection.candidates.toSorted((a, b) => b.score - a.score),
+    candidates: fit.toSorted((a, b) => b.score - a.score),
     rejected: [...selection.rejected, ...leftOut(start, selection)],
   };
 }

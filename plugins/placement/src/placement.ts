@@ -96,10 +96,12 @@ export class Placement {
     if (this.#weights.sticky === 0 || !group || claim.server !== undefined) return [];
     const placed = await this.#resources.find(ServerKind, PLACED, group);
     const known = new Set([...candidates, ...rejected, ...pending].map(({ server }) => server.metadata.name));
-    const free = placed.filter((server) => !known.has(server.metadata.name) && server.status?.isClean && !server.status.inUse);
-    if (free.length === 0) return [];
+    const others = placed.filter((server) => !known.has(server.metadata.name) && server.status?.isClean && !server.status.inUse);
+    if (others.length === 0) return [];
     const isWanted = await this.#demand(claim);
-    return free.filter(isWanted).map((server) => ({ server, score: 0, notes: [] }));
+    // Its status tells only later that it is in use.
+    const bindings = await Promise.all(others.map(({ metadata: { name } }) => this.#resources.get(ServerBindingKind, { name })));
+    return others.filter((server, index) => !bindings[index] && isWanted(server)).map((server) => ({ server, score: 0, notes: [] }));
   }
 
   async #demand({ serverClass = '', failureDomain }: Claim): Promise<(server: Server) => boolean> {
