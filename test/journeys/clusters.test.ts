@@ -8,6 +8,7 @@ import {
   type Server,
   type ServerBinding,
   ServerBindingKind,
+  ServerClassKind,
   ServerKind,
 } from '@sidero/core';
 import { caps, MetalClusterKind, MetalMachineKind } from '@sidero/plugin-caps';
@@ -78,6 +79,24 @@ describe('a machine of a class', () => {
     await resources.change(ServerKind, { name: uuid(1) }, (draft) => void (draft.status = { ...draft.status, isClean: true }));
     await until(async () => expect((await metalMachine(resources, 'cp-1'))?.status?.ready).toBe(true));
     expect(performance.now() - since).toBeLessThan(8000);
+  });
+
+  test.each([
+    ['of a class that does not exist', 'absent', 'NoServerFits', 'there is no ServerClass absent'],
+    ['of a class with a bad selector', 'broken', 'ServerClassInvalid', 'nope'],
+  ])('%s waits and says so', async (_, ...[name, reason, text]) => {
+    await using sidero = await aRack([server(1)]);
+    const { resources } = sidero;
+    const selector = { matchExpressions: [{ key: 'zone', operator: 'nope' }] };
+    await resources.create(ServerClassKind, {
+      apiVersion: 'metal.sidero.dev/v1alpha2',
+      kind: 'ServerClass',
+      metadata: { name: 'broken' },
+      spec: { selector },
+    });
+    await createMachine(resources, 'cp-1', { spec: { serverClassRef: { kind: 'ServerClass', name } } });
+    await until(async () => expect(await readyOf(resources, 'cp-1')).toMatchObject({ reason, message: expect.stringContaining(text) }));
+    await until(async () => expect((await eventsAbout(resources, 'cp-1')).join()).toContain(text));
   });
 
   test('stands in the failure domain that its Machine demands', async () => {

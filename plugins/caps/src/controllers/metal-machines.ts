@@ -6,6 +6,7 @@ import {
   type Lifecycle,
   type Logger,
   matchServerClass,
+  messageOf,
   type Ref,
   type ResourceClient,
   type Server,
@@ -157,8 +158,9 @@ class MetalMachineLoop {
       if (server) await resources.record(server, { type: 'Normal', ...eventOf(claim), component: COMPONENT });
       return undefined;
     } catch (thrown) {
-      if (!hasCode(thrown, 'SIDERO_ALLOCATE_NONE')) throw thrown;
-      await this.#tell(metalMachine, { reason: 'NoServerFits', severity: 'Warning', message: thrown.message });
+      const reason = refusalOf(thrown);
+      if (!reason) throw thrown;
+      await this.#tell(metalMachine, { reason, severity: 'Warning', message: messageOf(thrown) });
       return { again: { requeueAfterMs: LOOK_AGAIN_MS } };
     }
   }
@@ -212,9 +214,9 @@ class MetalMachineLoop {
   async #tell(metalMachine: MetalMachine, why: Waiting): Promise<void> {
     const { resources, now } = this.#parts;
     const known = metalMachine.status?.conditions?.find(({ type }) => type === 'Ready');
-    const isNews = known?.reason !== why.reason || known.message !== why.message;
     await this.#paint(metalMachine, (draft) => paintWaiting(draft, why, now()));
-    if (!isNews || why.severity === 'Info') return;
+    // The counts in a message move with the fleet; only another reason is an Event.
+    if (known?.reason === why.reason || why.severity === 'Info') return;
     await resources.record(metalMachine, { type: 'Warning', reason: 'Server Allocation', message: why.message, component: COMPONENT });
   }
 
@@ -230,6 +232,12 @@ class MetalMachineLoop {
   #forget(ref: Ref): undefined {
     this.waiting.remove(ref);
   }
+}
+
+// What only a person or another server can change; everything else is tried again with a back-off.
+function refusalOf(thrown: unknown): string | undefined {
+  if (hasCode(thrown, 'SIDERO_ALLOCATE_NONE')) return 'NoServerFits';
+  return hasCode(thrown, 'SIDERO_SERVER_CLASS_INVALID') ? 'ServerClassInvalid' : undefined;
 }
 
 // A class that cannot be read matches no server; allocation says what is wrong with it.
