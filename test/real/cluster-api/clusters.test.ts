@@ -129,17 +129,32 @@ describe.skipIf(!isBuilt).each(['1.10', '1.14'] as const)("a cluster with Cluste
     }
   });
 
-  test('scaling down returns a server, wiped; scaling up takes one', async () => {
-    await management.kubectl(['scale', 'machinedeployment', 'rack-1-workers', '-n', 'default', '--replicas=1']);
-    await until(async () => {
-      expect((await bindings()).length).toBe(2);
-      expect((await servers()).filter(({ status }) => status?.isClean).length).toBe(2);
+  const scale = (what: string, replicas: number) => management.kubectl(['scale', what, '-n', 'default', `--replicas=${replicas}`]);
+  const allRun = (count: number) =>
+    until(async () => expect((await machines()).map(({ status }) => status?.phase)).toEqual(Array.from({ length: count }, () => 'Running')));
+  const cleanOnes = (count: number) =>
+    until(async () => {
+      expect((await bindings()).length).toBe(MACHINES - count);
+      expect((await servers()).filter(({ status }) => status?.isClean).length).toBe(count);
+      expect(rack.machines.filter(({ uuid }) => rack.isInstalled(uuid)).length).toBe(MACHINES - count);
     });
-    expect(rack.machines.filter(({ uuid }) => rack.isInstalled(uuid)).length).toBe(2);
-    await management.kubectl(['scale', 'machinedeployment', 'rack-1-workers', '-n', 'default', '--replicas=3']);
-    await until(async () => {
-      expect((await machines()).map(({ status }) => status?.phase)).toEqual(['Running', 'Running', 'Running', 'Running']);
-    });
+
+  test('fewer workers: their servers come back, wiped', async () => {
+    await scale('machinedeployment/rack-1-workers', 1);
+    await cleanOnes(2);
+  });
+
+  test('a control plane of three, and of one again: those that go have left etcd before', async () => {
+    await scale('taloscontrolplane/rack-1-cp', 3);
+    await allRun(4);
+    await scale('taloscontrolplane/rack-1-cp', 1);
+    await cleanOnes(2);
+    expect(rack.talos.events.filter(({ event }) => event === 'left').length).toBe(2);
+  });
+
+  test('more workers: they take servers that others had', async () => {
+    await scale('machinedeployment/rack-1-workers', 3);
+    await allRun(4);
   });
 
   test('deleting the cluster returns every server, wiped', async () => {
