@@ -99,6 +99,15 @@ describe('a machine of a class', () => {
     await until(async () => expect((await eventsAbout(resources, 'cp-1')).join()).toContain(text));
   });
 
+  test('that came before its Cluster goes on as soon as that is there', async () => {
+    await using sidero = await testSidero({ objects: [server(1)], plugins: [caps(), clusterApiKinds()] });
+    const { resources } = sidero;
+    await createMachine(resources, 'cp-1');
+    await until(async () => expect(await readyOf(resources, 'cp-1')).toMatchObject({ reason: 'ClusterMissing' }));
+    await createCluster(resources);
+    await until(async () => expect((await metalMachine(resources, 'cp-1'))?.status?.ready).toBe(true));
+  });
+
   test('stands in the failure domain that its Machine demands', async () => {
     const inZone = (number: number, zone: string) => {
       const made = server(number);

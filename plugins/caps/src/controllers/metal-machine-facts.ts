@@ -56,14 +56,21 @@ async function machineOf(resources: ResourceClient, { machine }: ClusterApiKinds
   return name ? resources.get(machine, { ...namespaceOf(metalMachine), name }) : undefined;
 }
 
-/** The Cluster of a MetalMachine: the one its Machine names, else the one its label names. */
-export async function clusterOf(
-  resources: ResourceClient,
-  { cluster }: ClusterApiKinds,
-  { metalMachine, machine }: { readonly metalMachine: MetalMachine; readonly machine: Machine | undefined },
-): Promise<Cluster | undefined> {
+interface Owned {
+  readonly metalMachine: MetalMachine;
+  readonly machine: Machine | undefined;
+}
+
+/** The Cluster that a MetalMachine belongs to: the one its Machine names, else the one its label names. */
+export function clusterNameOf({ metalMachine, machine }: Owned): string | undefined {
   const labels = { ...metalMachine.metadata.labels, ...machine?.metadata.labels };
-  const name = machine?.spec?.clusterName || labels[CLUSTER_NAME_LABEL];
+  return machine?.spec?.clusterName || labels[CLUSTER_NAME_LABEL];
+}
+
+/** That Cluster, when it exists. */
+export async function clusterOf(resources: ResourceClient, { cluster }: ClusterApiKinds, owned: Owned): Promise<Cluster | undefined> {
+  const { metalMachine } = owned;
+  const name = clusterNameOf(owned);
   return name ? resources.get(cluster, { ...namespaceOf(metalMachine), name }) : undefined;
 }
 

@@ -21,7 +21,7 @@ import { type Cluster, type Machine, MetalMachineKind } from '../kinds.ts';
 import type { MetalMachine } from '../types.gen.ts';
 import { ClusterMembers } from './cluster-members.ts';
 import { MOVE_LABEL, ZONE_LABEL } from './contract.ts';
-import { gatherFacts } from './metal-machine-facts.ts';
+import { clusterNameOf, gatherFacts } from './metal-machine-facts.ts';
 import { paintBinding, paintBound, paintLetGo, paintPaused, paintPrepared, paintWaiting } from './metal-machine-picture.ts';
 import { isBoundBy, type MachineFacts, type MachineStep, namedServer, nextStep, type Waiting } from './metal-machine-step.ts';
 import { WaitingMachines } from './waiting-machines.ts';
@@ -90,7 +90,7 @@ class MetalMachineLoop {
     for (let steps = 0; steps < MOST_STEPS; steps++) {
       signal.throwIfAborted();
       const facts = await gatherFacts(this.#parts, ref);
-      this.members.note(ref, facts?.cluster?.metadata.name);
+      this.members.note(ref, facts && clusterNameOf(facts));
       if (!facts) return this.#forget(ref);
       const step = nextStep(facts);
       if (step.kind !== 'wait') this.waiting.remove(ref);
