@@ -7,6 +7,7 @@ import { measureAllocation } from './allocation.ts';
 import { measureConfigdata } from './configdata.ts';
 import { measureIpxe } from './ipxe.ts';
 import { type Measurement, table, withTable } from './measure.ts';
+import { measurePower } from './power.ts';
 import { measureProcess } from './process.ts';
 import { measureRegistrations } from './registrations.ts';
 import { measureTftp } from './tftp.ts';
@@ -24,7 +25,16 @@ async function main(): Promise<void> {
   const { values } = parseArgs({ options: { json: { type: 'boolean' }, readme: { type: 'boolean' }, help: { type: 'boolean' } } });
   if (values.help) return void process.stdout.write(HELP);
   const measurements: Measurement[] = [];
-  for (const measure of [measureIpxe, measureConfigdata, measureRegistrations, measureTftp, measureWipe, measureProcess, measureAllocation]) {
+  for (const measure of [
+    measureIpxe,
+    measureConfigdata,
+    measureRegistrations,
+    measureTftp,
+    measurePower,
+    measureWipe,
+    measureProcess,
+    measureAllocation,
+  ]) {
     process.stderr.write(`${measure.name} ...\n`);
     measurements.push(...(await measure()));
   }

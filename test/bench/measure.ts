@@ -22,7 +22,9 @@ const shown = ({ digits }: Measurement, value: number) =>
 
 const peerShown = (m: Measurement) => (m.peer ? `${shown(m, m.peer.value)} ${m.unit} (${m.peer.name})` : '');
 
-const ratioShown = (m: Measurement) => (m.peer ? (m.ours / m.peer.value).toFixed(2) : '');
+const ratioShown = ({ ours, peer }: Measurement) => (peer ? ratio(ours / peer.value) : '');
+
+const ratio = (value: number) => (value < 0.1 ? value.toPrecision(2) : value.toFixed(2));
 
 const MARKERS = { start: '<!-- bench:start -->', end: '<!-- bench:end -->' };
 

@@ -13,7 +13,7 @@ import { namesLogin, readLogin } from './login.ts';
 import { createPowerMeters } from './power-meters.ts';
 import { probeAll, readPower } from './readings.ts';
 import { rotate } from './rotate.ts';
-import { refuseShared } from './shared-device.ts';
+import { refuseShared } from './device-owner.ts';
 import { Way } from './way.ts';
 
 /** What a device says of a machine's power. */
