@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   type CustomResourceDefinition,
   definePlugin,
@@ -32,9 +33,11 @@ export async function measureConfigdata(): Promise<readonly Measurement[]> {
   for (const [index, uuid] of uuids.entries()) await bindMachine(sidero.resources, { name: `m-${index}`, uuid });
   const tokens = await machines.tokens;
   const paths = await Promise.all(uuids.map((uuid, index) => pathOf(tokens, { uuid, name: `m-${index}` })));
-  const body = await (await fetch(`${sidero.url}${paths[0]}`)).text();
+  const startedMs = performance.now();
+  const [body = ''] = await Promise.all(paths.map(async (path) => (await fetch(`${sidero.url}${path}`)).text()));
+  const firstMs = performance.now() - startedMs;
   const order = { paths, connections: CONNECTIONS, durationMs: DURATION_MS };
-  const first = await loadWorker({ ...order, port: sidero.ports.http, durationMs: 1500 });
+  await untilQuiet();
   const before = process.threadCpuUsage();
   const ours = await loadWorker({ ...order, port: sidero.ports.http });
   const { user, system } = process.threadCpuUsage(before);
@@ -47,7 +50,13 @@ export async function measureConfigdata(): Promise<readonly Measurement[]> {
   return [
     { what: '`/configdata` requests', ours: rate(ours), unit: '/s', digits: 0, peer: { name, value: rate(bare) }, note: how },
     { what: '`/configdata` CPU of a request', ours: (user + system) / 1000 / ours.requests, unit: 'ms', digits: 2, note: how },
-    { what: '`/configdata` p99, the first answers included', ours: first.p99Ms, unit: 'ms', digits: 1, note: 'each is merged once' },
+    {
+      what: '`/configdata` first answers, all at once',
+      ours: firstMs / MACHINES,
+      unit: 'ms each',
+      digits: 1,
+      note: 'merged, and the taker noted in the API',
+    },
   ];
 }
 
@@ -64,6 +73,16 @@ const machineDefinition = {
     ],
   },
 } as unknown as CustomResourceDefinition;
+
+/** The loops over machines and servers, and the embedded API, share this thread: what they do with 200 new machines is not measured here. */
+async function untilQuiet(): Promise<void> {
+  for (let round = 0; round < 120; round++) {
+    const before = process.threadCpuUsage();
+    await delay(500);
+    const { user, system } = process.threadCpuUsage(before);
+    if ((user + system) / 1000 < 25) return;
+  }
+}
 
 /** Cluster API's Machine; and the tokens, which only plugins get. */
 function withMachines() {

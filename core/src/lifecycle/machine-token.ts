@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
 import type { ResourceClient } from '../resources/client.ts';
 import type { Ref } from '../resources/kinds.ts';
 import { readBootKey } from './boot-key.ts';
@@ -30,10 +30,10 @@ const KEY_REFUSES_MS = 1000;
 
 /** Tokens signed with the key of this installation, which is read from the API when it is needed. `now` is a monotonic clock in ms. */
 export function createMachineTokens(resources: ResourceClient, now: () => number = () => performance.now()): MachineTokens {
-  let kept: { readonly key: Promise<Uint8Array>; readonly atMs: number } | undefined;
-  const keyNoOlderThan = (maxMs: number): Promise<Uint8Array> => {
+  let kept: { readonly key: Promise<KeyObject>; readonly atMs: number } | undefined;
+  const keyNoOlderThan = (maxMs: number): Promise<KeyObject> => {
     if (kept && now() - kept.atMs < maxMs) return kept.key;
-    const reading = { key: readBootKey(resources), atMs: now() };
+    const reading = { key: readBootKey(resources).then((key) => createSecretKey(key)), atMs: now() };
     kept = reading;
     // A failure is not kept: the next caller tries again.
     reading.key.catch(() => {
@@ -52,6 +52,6 @@ export function createMachineTokens(resources: ResourceClient, now: () => number
   };
 }
 
-function macOf(key: Uint8Array, purpose: TokenPurpose, { uuid, metalMachine: { namespace = '', name } }: BoundMachine): Buffer {
+function macOf(key: KeyObject, purpose: TokenPurpose, { uuid, metalMachine: { namespace = '', name } }: BoundMachine): Buffer {
   return createHmac('sha256', key).update([purpose, uuid, namespace, name].join('\0')).digest();
 }

@@ -28,7 +28,8 @@ export interface Asked {
 /** What a machine is answered, and how it proved itself: `none` where that was not asked. */
 export interface Answer {
   readonly status: 200 | Refusal['status'];
-  readonly text: string;
+  /** A sentence; for 200 the configuration in UTF-8. */
+  readonly body: string | Buffer;
   readonly proof: 'proven' | 'open' | 'unproven' | 'refused' | 'none';
 }
 
@@ -57,17 +58,17 @@ export class ConfigAnswers {
   /** Never throws. */
   async answer(asked: Asked): Promise<Answer> {
     const { uuid, address, isPeek } = asked;
-    if (uuid === '') return { status: 400, text: 'received metadata request with empty uuid', proof: 'none' };
+    if (uuid === '') return { status: 400, body: 'received metadata request with empty uuid', proof: 'none' };
     if (!isPeek) this.#sidero.lifecycle.stream({ type: 'seen', wire: 'http', uuid, address, at: new Date(), detail: '/configdata' });
     try {
       const bound = await boundServer(this.#sidero.resources, uuid);
-      if ('status' in bound) return { ...bound, proof: 'none' };
+      if ('status' in bound) return { ...told(bound), proof: 'none' };
       const verdict = await this.#judge(bound, asked);
-      if ('status' in verdict) return { ...(await this.#refuse(bound, verdict, address)), proof: 'refused' };
+      if ('status' in verdict) return { ...told(await this.#refuse(bound, verdict, address)), proof: 'refused' };
       return { ...(await this.#serve(bound, verdict, asked)), proof: verdict.admitted };
     } catch (thrown) {
       this.#sidero.log.error({ server: uuid, err: thrown }, 'configuration could not be made');
-      return { status: 503, text: `${codeOf(thrown)}: the configuration cannot be made now; it is worth asking again`, proof: 'none' };
+      return { status: 503, body: `${codeOf(thrown)}: the configuration cannot be made now; it is worth asking again`, proof: 'none' };
     }
   }
 
@@ -97,15 +98,15 @@ export class ConfigAnswers {
     const sources = await gatherSources(resources, await this.#kinds(), bound);
     if ('status' in sources) {
       if (!sources.isUsual) await this.#tell(bound, `A machine at ${address} asked for its configuration: ${sources.text}.`);
-      return sources;
+      return told(sources);
     }
-    const text = await this.#desk.make(sources).catch((thrown: unknown) => this.#failed(bound, thrown));
-    if (typeof text !== 'string') return text;
+    const made = await this.#desk.make(sources).catch((thrown: unknown) => this.#failed(bound, thrown));
+    if ('status' in made) return told(made);
     if (!asked.isPeek) await this.#noteTaker(bound.binding, { admitted: verdict.admitted, address });
     if (verdict.admitted !== 'unproven') this.#news.forget(uuid);
     else if (site.bootAuth === 'report') await this.#tell(bound, `Given to a machine at ${address} as bootAuth is "report": ${verdict.why}.`);
     log.info({ server: uuid, address, proof: verdict.admitted }, 'configuration given out');
-    return { status: 200, text };
+    return { status: 200, body: made };
   }
 
   async #failed(bound: BoundServer, thrown: unknown): Promise<Refusal> {
@@ -152,6 +153,8 @@ export class ConfigAnswers {
     return isNews;
   }
 }
+
+const told = ({ status, text }: Refusal) => ({ status, body: text });
 
 function codeOf(thrown: unknown): string {
   return thrown instanceof SideroError ? thrown.code : 'SIDERO_INTERNAL';

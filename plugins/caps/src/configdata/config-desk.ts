@@ -8,24 +8,24 @@ const MAX_KEPT = 2000;
 /** Makes the configurations of bound machines; each is kept until one of the objects that it came from changes. */
 export class ConfigDesk {
   readonly #lifecycle: Pick<Lifecycle, 'bind'>;
-  readonly #kept = new Map<string, { readonly versions: string; readonly text: string }>();
+  readonly #kept = new Map<string, { readonly versions: string; readonly bytes: Buffer }>();
 
   constructor(lifecycle: Pick<Lifecycle, 'bind'>) {
     this.#lifecycle = lifecycle;
   }
 
   /** @throws SIDERO_MACHINE_CONFIG_INVALID, SIDERO_MACHINE_CONFIG_PATCH_FAILED, SIDERO_HOOK_FAILED, SIDERO_HOOK_TIMEOUT */
-  async make(sources: ConfigSources): Promise<string> {
+  async make(sources: ConfigSources): Promise<Buffer> {
     const uuid = sources.server.metadata.name;
     const versions = versionsOf(sources);
     const kept = this.#kept.get(uuid);
-    if (kept?.versions === versions) return kept.text;
-    const text = renderConfig(renderInputOf(sources, await this.#lifecycle.bind(sources.binding)));
-    this.#keep(uuid, { versions, text });
-    return text;
+    if (kept?.versions === versions) return kept.bytes;
+    const bytes = Buffer.from(renderConfig(renderInputOf(sources, await this.#lifecycle.bind(sources.binding))));
+    this.#keep(uuid, { versions, bytes });
+    return bytes;
   }
 
-  #keep(uuid: string, made: { versions: string; text: string }): void {
+  #keep(uuid: string, made: { versions: string; bytes: Buffer }): void {
     this.#kept.delete(uuid);
     this.#kept.set(uuid, made);
     const [oldest] = this.#kept.keys();

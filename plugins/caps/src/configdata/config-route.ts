@@ -28,13 +28,13 @@ export function addConfigRoute(sidero: Sidero, kinds: () => Promise<ClusterApiKi
   });
 }
 
-function give(context: Context, { status, text }: Answer): void {
+function give(context: Context, { status, body }: Answer): void {
   context.status = status;
-  context.type = 'text/plain; charset=utf-8';
   if (status === 503 || status === 429) context.set('Retry-After', String(RETRY_SECONDS));
   // It holds keys of a cluster.
   context.set('Cache-Control', 'no-store');
-  context.body = status === 200 ? text : `${text}\n`;
+  context.type = 'text/plain; charset=utf-8';
+  context.body = typeof body === 'string' ? `${body}\n` : body;
 }
 
 // An IPv4 client of a socket that listens on IPv6 too.
