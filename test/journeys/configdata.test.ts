@@ -127,6 +127,15 @@ describe('who may have it', () => {
     expect(second).toMatchObject({ status: 403, body: expect.stringContaining('was taken by 10.9.9.9') as string });
   });
 
+  test('with bootAuth: report a second taker is told only', async () => {
+    await using sidero = await aBoundMachine({ site: { bootAuth: 'report' } });
+    const url = await configUrlOf(sidero);
+    await takenElsewhere(sidero);
+    await tellLoaded(sidero);
+    expect((await ask(url)).status).toBe(200);
+    expect((await news(sidero)).join('\n')).toContain('was taken by 10.9.9.9');
+  });
+
   test('the machine itself may have it again after a reinstallation from an address that is known to be its own', async () => {
     await using sidero = await aBoundMachine();
     const url = await configUrlOf(sidero);

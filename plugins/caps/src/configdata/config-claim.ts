@@ -27,7 +27,11 @@ export async function judgeClaim(tokens: MachineTokens, bootAuth: Site['bootAuth
   const { binding, token } = claim;
   const { namespace = '', name = '' } = binding.spec?.metalMachineRef ?? {};
   const bound = { uuid: binding.metadata.name, metalMachine: { namespace, name } };
-  if (token !== '' && (await tokens.check('config', bound, token))) return secondTaker(claim) ?? { admitted: 'proven', why: 'it showed its token' };
+  if (token !== '' && (await tokens.check('config', bound, token))) {
+    const refusal = secondTaker(claim);
+    if (!refusal) return { admitted: 'proven', why: 'it showed its token' };
+    return bootAuth === 'require' ? refusal : { admitted: 'unproven', why: refusal.text };
+  }
   if (token === '' && claim.hasOwnArgument) return { admitted: 'open', why: 'its Environment has talos.config= of its own' };
   if (token === '' && !binding.metadata.annotations?.[TOKEN_ANNOTATION]) return { admitted: 'open', why: 'its ServerBinding is from before tokens' };
   const why = token === '' ? 'it showed no token' : 'its token is not the one of this machine';
