@@ -237,3 +237,16 @@ test('a machine that dies in each of three wipes is not given a fourth', async (
   });
   expect(await lifecycle.wipe(dirty())).toEqual({ hold: expect.stringContaining('begun 3 times and never ended') });
 });
+
+test('a plan that the machine cannot carry out is told once, and no more asked for until a person wants it', async () => {
+  const { lifecycle, pass, server, record, kubeConfig } = await handed();
+  const why = 'the agent on the machine cannot wipe by nvme-sanitize';
+  await lifecycle.wipeRefused(pass, why);
+  await lifecycle.wipeRefused(pass, why);
+  expect(await record()).toMatchObject({ state: 'refused', message: why });
+  expect(await lifecycle.wipe(await server())).toMatchObject({ hold: expect.stringContaining(`the wipe was not begun (${why})`) });
+  // Whatever the machine says now, it did not do what was planned.
+  await expect(lifecycle.wiped(pass, allDone())).rejects.toMatchObject({ code: 'SIDERO_WIPE_NOT_HANDED' });
+  expect((await server()).status?.isClean).toBe(false);
+  expect(await warnings({ kubeConfig })).toEqual([`Nothing is wiped: ${why}.`]);
+});

@@ -25,7 +25,7 @@ export function unfitness(server: Server, { isBound, installation }: Standing): 
   if (spec.cordoned) return 'cordoned';
   if (isBound || status?.inUse) return 'in use';
   if (installation !== undefined && fenceOf(server, installation) === 'foreign') return 'fenced by another installation';
-  if (['failed', 'stalled'].includes(status?.wipe?.state ?? '')) return 'unhealthy: the last wipe failed';
+  if (['failed', 'refused', 'stalled'].includes(status?.wipe?.state ?? '')) return 'unhealthy: the last wipe failed';
   if (!status?.isClean) return 'not clean';
   const power = conditionOf(status.conditions, 'PowerManagement');
   return power?.status === 'False' && WITHOUT_POWER.has(power.reason ?? '') ? `unhealthy: no way to its BMC (${power.reason})` : undefined;

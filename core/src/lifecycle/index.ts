@@ -22,7 +22,7 @@ import { readBootKey } from './boot-key.ts';
 import type { StageContext } from './context.ts';
 import { discover } from './discover.ts';
 import { readInstallation } from './fence.ts';
-import { wipe, wiped, wipeFailed, wipeHanded, wiping } from './wipe.ts';
+import { wipe, wiped, wipeFailed, wipeHanded, wipeRefused, wiping } from './wipe.ts';
 
 /** The right of one machine to act on its own Server, proven by the token its boot was given. */
 export interface BootPass {
@@ -69,6 +69,8 @@ export interface Lifecycle {
   wiping(pass: BootPass, disks?: readonly DiskOutcome[]): Promise<Hold | undefined>;
   /** @throws SIDERO_WIPE_INCOMPLETE, SIDERO_WIPE_NOT_HANDED */
   wiped(pass: BootPass, disks?: readonly DiskOutcome[]): Promise<void>;
+  /** The machine cannot do what is planned; nothing more is ordered until a person asks for it. */
+  wipeRefused(pass: BootPass, message: string): Promise<void>;
   /** The wipe failed on the machine, or it stopped as it was told. */
   wipeFailed(pass: BootPass, given: { readonly message: string; readonly disks: readonly DiskOutcome[] }): Promise<void>;
   /**
@@ -112,6 +114,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     wipeHanded: (pass, order) => wipeHanded(context, pass, order),
     wiping: (pass, disks = []) => wiping(context, pass, disks),
     wiped: (pass, disks = []) => wiped(context, pass, disks),
+    wipeRefused: (pass, message) => wipeRefused(context, pass, message),
     wipeFailed: (pass, given) => wipeFailed(context, pass, given),
     allocate,
     explainAllocation: explain,

@@ -14,6 +14,7 @@ export function heldByRecord({ metadata: { name }, status }: Server): string | u
   const why = message === '' ? '' : ` (${message})`;
   const next = `; look at the machine, then: sidero wipe ${name}`;
   if (state === 'stalled') return `the last wipe stalled${why}${next}`;
+  if (state === 'refused') return `the wipe was not begun${why}; change the plan or what the machine boots, then: sidero wipe ${name}`;
   if (attempt < WIPE_ATTEMPTS) return undefined;
   if (state === 'failed') return `the wipe failed ${attempt} times${why}${next}`;
   const isAbandoned = isUnderway(status?.wipe) && !status?.boot?.wipeHandedAt;

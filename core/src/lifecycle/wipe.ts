@@ -168,7 +168,7 @@ function refuseStrangers(draft: Server, pass: BootPass): void {
   if (!wasHanded(draft, pass)) throw refused('this boot was not handed a wipe');
   if (!draft.spec?.accepted) throw refused('it is not accepted');
   const { state, message = state } = draft.status?.wipe ?? {};
-  if (state === 'failed' || state === 'stalled') throw refused(`its wipe had ended before: ${message}`);
+  if (state === 'failed' || state === 'stalled' || state === 'refused') throw refused(`its wipe had ended before: ${message}`);
 }
 
 /** The wipe failed on the machine. */
@@ -188,6 +188,19 @@ export async function wipeFailed(context: StageContext, pass: BootPass, given: {
   const { state, attempt } = server.status!.wipe!;
   const text = `The wipe ${state === 'stalled' ? 'was stopped' : `failed (attempt ${attempt} of ${WIPE_ATTEMPTS})`}: ${message}.`;
   await told(context, server, { result: state === 'stalled' ? 'stalled' : 'failed', message: text });
+}
+
+/** The machine cannot do what is planned: only a person can change that, so it is not asked again and again. */
+export async function wipeRefused(context: StageContext, pass: BootPass, message: string): Promise<void> {
+  const { resources, now } = context;
+  let isNews = false;
+  const server = await resources.change(ServerKind, { name: pass.uuid }, (draft) => {
+    const known = draft.status?.wipe;
+    isNews = !draft.status?.isClean && !(known?.state === 'refused' && known.message === message);
+    if (!isNews) return false;
+    draft.status = { ...draft.status, wipe: { state: 'refused', attempt: known?.attempt ?? 0, message, endedAt: now().toISOString() } };
+  });
+  if (isNews) await told(context, server, { result: 'refused', message: `Nothing is wiped: ${message}.` });
 }
 
 function failedRecord(

@@ -571,6 +571,6 @@ export interface WipeRecord {
   progressedAt?: string;
   /** When the machine last told of it. */
   seenAt?: string;
-  /** One of planned, handed, running, done, failed, stalled. */
+  /** One of planned, handed, running, done, failed, refused, stalled. */
   state?: string;
 }

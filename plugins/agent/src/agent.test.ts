@@ -58,6 +58,7 @@ function sideroOf(stages: Stages, added: (definition: ServiceDefinition, handler
     wipe: async (server: Server) => hooks.wipe.promise(stages.plan, server),
     wipeHanded: async (pass: BootPass, order: unknown) => stages.note('wipeHanded', pass, order),
     wiped: async (pass: BootPass, disks: unknown) => stages.note('wiped', pass, disks),
+    wipeRefused: async (pass: BootPass, message: string) => stages.note('wipeRefused', pass, message),
     wiping: async (pass: BootPass, disks: unknown) => {
       stages.note('wiping', pass, disks);
       return 'hold' in stages.plan ? stages.plan : undefined;
@@ -133,7 +134,7 @@ test('an agent that cannot wipe is told to wait, and the Server says why', async
   const answer = await client.createServer({ hardware: { system: { uuid } }, agentVersion: '0.1.0' });
   expect(answer).toMatchObject({ accepted: true, wipe: false, hold: 'the agent on the machine cannot wipe disks', rebootTimeout: 0 });
   expect(named(stages, 'wipeHanded')).toEqual([]);
-  expect(named(stages, 'record')[0]?.[1]).toMatchObject({ type: 'Warning', reason: 'Server Wipe', component: 'sidero-server' });
+  expect(named(stages, 'wipeRefused')[0]?.[2]).toBe('the agent on the machine cannot wipe disks');
 });
 
 test('a server that is not accepted learns nothing but its token', async () => {

@@ -149,14 +149,7 @@ async function orderWipe(sidero: Sidero, server: Server, given: { pass: BootPass
   if (order.wipe && !('hold' in plan)) {
     await sidero.lifecycle.wipeHanded(given.pass, { plan, isByDisk: order.wipePlan !== undefined });
     sidero.log.info({ server: given.pass.uuid, method: plan.method, rules: plan.disks.length }, 'wipe handed to the machine');
-  } else if (!order.wipe && order.unable) {
-    await sidero.resources.record(server, {
-      type: 'Warning',
-      reason: 'Server Wipe',
-      message: `Nothing is wiped: ${order.hold}.`,
-      component: COMPONENT,
-    });
-  }
+  } else if (!order.wipe && order.unable) await sidero.lifecycle.wipeRefused(given.pass, order.hold);
   return order;
 }
 
