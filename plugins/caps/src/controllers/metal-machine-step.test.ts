@@ -141,6 +141,8 @@ describe('a MetalMachine with a binding', () => {
     ['adopts one of its former uid, after a move', { metalMachine: aMachine(had), bindings: [binding('s1', { uid: 'u0' })] }, ['s1']],
     ['adopts one without uid', { bindings: [binding('s1', { uid: undefined })] }, ['s1']],
     ['gets its finalizer first', { metalMachine: aMachine(had, { finalizers: [] }), bindings: [binding('s1')] }, 'prepare'],
+    ['that was made just before a pause is written down all the same', { cluster: paused, bindings: [binding('s1')] }, ['s1']],
+    ['that is written down is left alone in a pause', { cluster: paused, metalMachine: aMachine(had), bindings: [binding('s1')] }, 'pause'],
     ['needs no Machine, no Cluster', { machine: undefined, cluster: undefined, bindings: [binding('s1')] }, ['s1']],
   ])('%s', (_, facts, expected) => {
     expect(kept(facts)).toEqual(expected);

@@ -57,12 +57,19 @@ export function isBoundBy({ metadata, spec }: ServerBinding, metalMachine: Metal
 /** What to do for a MetalMachine now. Pure. */
 export function nextStep(facts: MachineFacts): MachineStep {
   const { metalMachine, cluster } = facts;
-  if (isPaused(metalMachine, cluster)) return { kind: 'pause' };
   const bindings = facts.bindings.filter((binding) => isBoundBy(binding, metalMachine));
+  if (isPaused(metalMachine, cluster)) return unrecorded(metalMachine, bindings) ?? { kind: 'pause' };
   // Before everything that may be missing by then: a deletion always ends.
   if (metalMachine.metadata.deletionTimestamp) return { kind: 'let-go', bindings };
   const step = keep(metalMachine, bindings) ?? orphaned(facts) ?? restore(facts) ?? choose(facts);
   return step.kind === 'allocate' || step.kind === 'restore' ? (unprepared(metalMachine) ?? step) : step;
+}
+
+// A server was bound to it just before the pause. Until that stands in the MetalMachine, a lost ServerBinding would have the server wiped, and a
+// move would forget it: this is what a move is blocked for.
+function unrecorded(metalMachine: MetalMachine, bindings: readonly ServerBinding[]): MachineStep | undefined {
+  const isGoing = metalMachine.metadata.deletionTimestamp !== undefined;
+  return isGoing || serverOfProviderId(metalMachine) ? undefined : keep(metalMachine, bindings);
 }
 
 // What it has goes before what its serverRef says: that one may have been edited.
