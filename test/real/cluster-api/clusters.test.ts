@@ -7,7 +7,7 @@ import { isPossible } from '../sidero-on-kubernetes.ts';
 import { freePorts } from '../loopback.ts';
 import { isTalosBuilt } from '../talos/program.ts';
 import { startTalosConfig } from '../talos/talos-config.ts';
-import { generateCluster } from './generate.ts';
+import { generateCluster } from './clusterctl.ts';
 import { type ManagementCluster, startManagementCluster } from './management-cluster.ts';
 import { isClusterApiBuilt } from './parts.ts';
 import { plugIn, type TalosRack } from './rack.ts';

@@ -106,7 +106,11 @@ async function installOurKinds(
   const kinds: readonly CustomResource[] = [...coreCustomResources(), ...capsCustomResources()];
   const clientConfig = { url, caBundle: Buffer.from(ca).toString('base64') };
   const webhook = { strategy: 'Webhook', webhook: { conversionReviewVersions: ['v1'], clientConfig } };
-  const items = kinds.map(({ definition }) => ({ ...definition, spec: { ...definition.spec, conversion: webhook } }));
+  const items = kinds.map(({ definition }) => {
+    // `clusterctl init` labels what it installs, and `clusterctl move` looks at no other kinds.
+    const labels = { ...definition.metadata.labels, 'clusterctl.cluster.x-k8s.io': '' };
+    return { ...definition, metadata: { ...definition.metadata, labels }, spec: { ...definition.spec, conversion: webhook } };
+  });
   await kubectl(['apply', '--server-side', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
   await kubectl(['wait', '--for=condition=Established', '--timeout=60s', ...kinds.map(({ name }) => `crd/${name}`)]);
 }
