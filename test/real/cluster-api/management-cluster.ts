@@ -37,6 +37,8 @@ export interface ManagementClusterOptions {
   readonly plugins: readonly Plugin[];
   /** An Environment of that name is there, with arguments; its files are stand-ins. */
   readonly environment: { readonly name: string; readonly args: readonly string[] };
+  /** As the option of `caps`. */
+  readonly orphanGraceMs?: number | undefined;
 }
 
 /** Starts everything; about 15 s. */
@@ -86,7 +88,12 @@ async function startSidero(
     dataDir,
     variables,
     log: createLogger({ level: process.env['SIDERO_LOG_LEVEL'] ?? 'silent' }),
-    plugins: ({ tftp }) => [agent({ autoAccept: true }), bootIpxe({ tftpPort: tftp, tftpAddress: '127.0.0.1' }), caps(), ...options.plugins],
+    plugins: ({ tftp }) => [
+      agent({ autoAccept: true }),
+      bootIpxe({ tftpPort: tftp, tftpAddress: '127.0.0.1' }),
+      caps({ orphanGraceMs: options.orphanGraceMs }),
+      ...options.plugins,
+    ],
   });
   const { name, args } = options.environment;
   await running.sidero.resources.create<Environment>(EnvironmentKind, {

@@ -1,4 +1,4 @@
-import { isTrue, type Server, type ServerBinding, ServerBindingKind, type ServerClass, ServerClassKind, ServerKind } from '@sidero/core';
+import { conditionOf, isTrue, type Server, type ServerBinding, ServerBindingKind, type ServerClass, ServerClassKind, ServerKind } from '@sidero/core';
 import type { MetalMachine } from '@sidero/plugin-caps';
 import { simulatedPower } from '@sidero/testing';
 import type { SimulatedBmc } from '@sidero/testing/bmc';
@@ -26,6 +26,8 @@ describe.skipIf(!isPossible || !isClusterApiBuilt() || !isTalosBuilt)('clusterct
       release: '1.10',
       plugins: [simulatedPower((uuid) => bmcs.get(uuid))],
       environment: { name: CLASS, args: ['talos.platform=metal'] },
+      // What would be freed by mistake shall be so while the test looks.
+      orphanGraceMs: 1000,
     });
   const until = (assertion: () => Promise<void>) => vi.waitFor(assertion, { timeout: 120_000, interval: 500 });
   const servers = ({ resources }: ManagementCluster): Promise<readonly Server[]> => resources.list(ServerKind, {}, { live: true });
@@ -67,6 +69,9 @@ describe.skipIf(!isPossible || !isClusterApiBuilt() || !isTalosBuilt)('clusterct
     const names = (list: readonly ServerBinding[]) => list.map(({ metadata, spec }) => `${metadata.name} ${spec?.metalMachineRef?.name}`).toSorted();
     expect(names(await bindings(to))).toEqual(names(before.bindings));
     expect(await from.list('clusters.cluster.x-k8s.io')).toEqual([]);
+    // What is of the whole cluster, clusterctl leaves behind as well.
+    const doubts = async () => (await bindings(from)).map(({ status }) => conditionOf(status?.conditions, 'MetalMachineExists')?.reason);
+    await until(async () => expect(await doubts()).toEqual(['MayHaveMoved', 'MayHaveMoved']));
     expect([...bmcs.values()].map(({ control }) => control.actions)).toEqual(before.actions);
     expect(rack.talos.events.slice(told)).toEqual([]);
   });
