@@ -36,7 +36,10 @@ export const shapes: Readonly<Record<string, Shape>> = {
   },
   // Ours; see docs/crd-additions.md.
   V1beta2Condition: {
-    ...{ 'type!': 'string', 'status!': 'string', 'reason!': 'string', 'message!': 'string' },
+    'type!': 'string',
+    'status!': 'string',
+    'reason!': 'string',
+    'message!': 'string',
     'lastTransitionTime!': 'time',
   },
   ConfigPatch: { 'op!': 'string', 'path!': 'string', value: 'any' },
