@@ -15,26 +15,21 @@ import { measureWipe } from './wipe.ts';
 
 const HELP = `Usage: npm run bench -- [options]
 
+  --only X   only the measurements whose name contains X: ipxe, configdata, registrations, tftp, power, wipe, process, allocation
   --json     print the figures as JSON instead of a table
   --readme   write the table into README.md, between its markers
 `;
 
+const MEASURES = [measureIpxe, measureConfigdata, measureRegistrations, measureTftp, measurePower, measureWipe, measureProcess, measureAllocation];
+
 const README = fileURLToPath(new URL('../../README.md', import.meta.url));
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { json: { type: 'boolean' }, readme: { type: 'boolean' }, help: { type: 'boolean' } } });
+  const options = { only: { type: 'string' }, json: { type: 'boolean' }, readme: { type: 'boolean' }, help: { type: 'boolean' } } as const;
+  const { values } = parseArgs({ options });
   if (values.help) return void process.stdout.write(HELP);
   const measurements: Measurement[] = [];
-  for (const measure of [
-    measureIpxe,
-    measureConfigdata,
-    measureRegistrations,
-    measureTftp,
-    measurePower,
-    measureWipe,
-    measureProcess,
-    measureAllocation,
-  ]) {
+  for (const measure of MEASURES.filter(({ name }) => name.toLowerCase().includes(values.only ?? ''))) {
     process.stderr.write(`${measure.name} ...\n`);
     measurements.push(...(await measure()));
   }
