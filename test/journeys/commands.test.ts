@@ -103,6 +103,14 @@ describe('sidero power', { timeout: 60_000 }, () => {
     expect((await server()).metadata.annotations).not.toHaveProperty('metal.sidero.dev/power');
   });
 
+  test.each(['off', 'cycle', 'soft'])('%s takes no server from its cluster by a slip of the finger', async (verb) => {
+    await vi.waitFor(async () => expect((await server(IN_USE)).status?.inUse).toBe(true));
+    const refused = await command('power', verb, IN_USE);
+    expect(refused).toMatchObject({ stdout: '', thrown: { code: 'SIDERO_POWER_UNCONFIRMED', next: expect.stringContaining('--yes') } });
+    expect((await server(IN_USE)).metadata.annotations?.['metal.sidero.dev/request']).toBeUndefined();
+    expect(await command('power', verb, IN_USE, '--yes')).toMatchObject({ thrown: { code: 'SIDERO_REQUEST_FAILED' } });
+  });
+
   test('says why it was not done', async () => {
     const refused = await command('power', 'on', IN_USE);
     expect(refused).toMatchObject({ stdout: '', thrown: { code: 'SIDERO_REQUEST_FAILED' } });

@@ -6,26 +6,35 @@ import { annotate, askServer } from './ask-server.ts';
 import { type Following, followServer, withWait } from './follow-server.ts';
 import { type ApiOptions, runningSidero, serverNamed, withApiOptions } from './running-sidero.ts';
 
-type Options = ApiOptions & { readonly wait: number; readonly keep?: boolean };
+type Options = ApiOptions & { readonly wait: number; readonly keep?: boolean; readonly yes?: boolean };
+type Verb = 'on' | 'off' | 'cycle' | 'soft';
 
 /** `sidero power …`: the power of one Server, through whatever driver manages it. */
 export function powerCommand(program: Command): void {
   const power = program.command('power').description('read and switch the power of a server');
   const add = (name: string, description: string): Command => withApiOptions(withWait(power.command(`${name} <server>`).description(description)));
   add('status', 'ask the device whether the machine is on').action((name: string, options: Options) => run(name, options, status));
+  const addSwitch = (verb: Verb, description: string): Command =>
+    verb === 'on' ? add(verb, description) : add(verb, description).option('--yes', 'also when it is in use or being wiped');
   for (const state of ['on', 'off'] as const) {
-    add(state, state === 'on' ? 'switch it on' : 'switch it off, hard: without a shutdown of its operating system')
+    addSwitch(state, state === 'on' ? 'switch it on' : 'switch it off, hard: without a shutdown of its operating system')
       .option('--keep', `keep it ${state}, whatever Sidero would do; ended by: sidero power auto`)
       .action((name: string, options: Options) =>
-        run(name, options, (following) => (options.keep ? keep(following, state) : switched(following, state))),
+        run(name, options, async (following) => {
+          await refuseAtWork(following, { ...options, verb: state });
+          return options.keep ? keep(following, state) : switched(following, state);
+        }),
       );
   }
-  add('cycle', 'switch it off, hard, and on').action((name: string, options: Options) =>
-    run(name, options, (following) => switched(following, 'cycle')),
-  );
-  add('soft', 'ask its operating system to shut down').action((name: string, options: Options) =>
-    run(name, options, (following) => switched(following, 'soft')),
-  );
+  const once = { cycle: 'switch it off, hard, and on', soft: 'ask its operating system to shut down' } as const;
+  for (const verb of ['cycle', 'soft'] as const) {
+    addSwitch(verb, once[verb]).action((name: string, options: Options) =>
+      run(name, options, async (following) => {
+        await refuseAtWork(following, { ...options, verb });
+        return switched(following, verb);
+      }),
+    );
+  }
   withApiOptions(power.command('auto <server>').description('leave its power to Sidero again, after on or off with --keep')).action(
     (name: string, options: ApiOptions) => run(name, { ...options, wait: 0 }, auto),
   );
@@ -51,7 +60,16 @@ async function status(following: Following): Promise<string> {
   return server ? `server ${name}: ${powerOf(server)}` : `server ${name}: asked; last known: ${powerOf(await serverNamed(following.sidero, name))}`;
 }
 
-async function switched(following: Following, verb: 'on' | 'off' | 'cycle' | 'soft'): Promise<string> {
+/** A slip of the finger must not take a node out of its cluster. @throws SIDERO_POWER_UNCONFIRMED */
+async function refuseAtWork({ sidero, server: name }: Following, { verb, yes }: { verb: Verb; yes?: boolean }): Promise<void> {
+  if (verb === 'on' || yes) return;
+  const { status } = await serverNamed(sidero, name);
+  const isWiping = ['handed', 'running'].includes(status?.wipe?.state ?? '');
+  if (status?.inUse || isWiping)
+    throw failure('SIDERO_POWER_UNCONFIRMED', { server: name, verb, why: status?.inUse ? 'it is in use' : 'it is being wiped' });
+}
+
+async function switched(following: Following, verb: Verb): Promise<string> {
   const { server: name } = following;
   const server = await askServer(following, `power-${verb}`);
   if (!server) return `server ${name}: asked for power-${verb}; sidero why ${name} tells what became of it`;
@@ -60,7 +78,7 @@ async function switched(following: Following, verb: 'on' | 'off' | 'cycle' | 'so
 }
 
 // Somebody may have said before how it is to be.
-function whatFollows(server: Server, verb: 'on' | 'off' | 'cycle' | 'soft'): string {
+function whatFollows(server: Server, verb: Verb): string {
   const wanted = wantedPowerOf(server);
   if (!wanted || (verb === 'on' || verb === 'cycle' ? 'on' : 'off') === wanted) return '';
   return `; it is kept ${wanted}, and goes back to that; sidero power auto ${server.metadata.name} ends it`;

@@ -135,6 +135,10 @@ export const coreErrors = {
     message: (d: { file: string; index: number; problem: string }) => `${d.file}: plugins[${d.index}] ${d.problem}.`,
     next: () => 'write it as a call of what definePlugin returns, e.g. plugins: [agent({ autoAccept: true })].',
   },
+  SIDERO_POWER_UNCONFIRMED: {
+    message: (d: { server: string; verb: string; why: string }) => `Server ${d.server}: power ${d.verb} is not asked for: ${d.why}.`,
+    next: (d: { server: string; verb: string }) => `if it is meant all the same: sidero power ${d.verb} ${d.server} --yes.`,
+  },
   SIDERO_POWER_UNMANAGED: {
     message: (d: { server: string; why: string }) => `Server ${d.server}: nobody manages its power: ${d.why}.`,
     next: () => 'give it spec.bmc with a login, or what another power driver needs (sidero inspect lists the drivers); else switch it by hand.',
