@@ -6,6 +6,7 @@ export { type DiskNames, type DiskOrder, isSameDisk, orderFor, ruleFits } from '
 export { ADOPT_ANNOTATION } from './lifecycle/discover.ts';
 export { FENCE_ANNOTATION, type Fence, fenceOf, readInstallation, takeFence } from './lifecycle/fence.ts';
 export type { BootPass, Lifecycle, Registration } from './lifecycle/index.ts';
+export { environmentNameOf } from './lifecycle/boot-choice.ts';
 export { appendMissing, talosKernelArgs } from './lifecycle/kernel-args.ts';
 export {
   assetsOf,
@@ -40,6 +41,8 @@ export { createResourceClient, type ResourceClientOptions, type RunningResourceC
 export { inlineKubeConfig } from './resources/inline-kube-config.ts';
 export { labelSelector } from './resources/label-selector.ts';
 export { matchServerClass } from './resources/match-server-class.ts';
+export { clientAddress } from './serve/client-address.ts';
 export { type Certificate, type WebhookOptions, webhookService } from './serve/webhooks.ts';
 export { boolean, duration, integer, list, type Setting, text, type Variables } from './settings.ts';
 export type { ClusterContext, ConnectCluster, Route, Sidero, Site } from './sidero.ts';
+export { orAborted } from './waiting/or-aborted.ts';

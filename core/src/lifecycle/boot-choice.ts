@@ -1,5 +1,5 @@
 import type { Arch, BootFacts, BootPlan } from '../hooks.ts';
-import type { Environment } from '../resources/kinds.ts';
+import type { Environment, Server, ServerClass } from '../resources/kinds.ts';
 import { argProblem, overrideArgs, talosKernelArgs } from './kernel-args.ts';
 
 /** What a machine boots, before the objects behind it are looked at. */
@@ -49,8 +49,13 @@ export function chooseTarget(facts: BootFacts, settings: Pick<BootSettings, 'boo
     const method = server.spec?.bootFromDiskMethod || serverClass?.spec?.bootFromDiskMethod || settings.bootFromDiskMethod;
     return { target: 'disk', method, reason: 'the operating system is installed' };
   }
-  const name = server.spec?.environmentRef?.name || serverClass?.spec?.environmentRef?.name || 'default';
+  const name = environmentNameOf(server, serverClass);
   return { target: 'environment', name, reason: 'the server is allocated and its operating system not installed' };
+}
+
+/** The Environment that an allocated server network-boots. `serverClass` is the one its binding names. */
+export function environmentNameOf(server: Server, serverClass: ServerClass | undefined): string {
+  return server.spec?.environmentRef?.name || serverClass?.spec?.environmentRef?.name || 'default';
 }
 
 /** The plan that boots the agent; the stage adds the token. */

@@ -1,3 +1,5 @@
+import { orAborted } from '../waiting/or-aborted.ts';
+
 /** Lets one pass at a time, in the order of their coming. */
 export class Turns {
   #last: Promise<void> = Promise.resolve();
@@ -20,22 +22,12 @@ export class Turns {
     };
     try {
       await orAborted(before, signal);
+      // It may have come with the very turn.
+      signal.throwIfAborted();
       return done;
     } catch (thrown) {
       done();
       throw thrown;
     }
-  }
-}
-
-async function orAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  const aborted = Promise.withResolvers<never>();
-  const abort = (): void => aborted.reject(signal.reason);
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    await Promise.race([work, aborted.promise]);
-    signal.throwIfAborted();
-  } finally {
-    signal.removeEventListener('abort', abort);
   }
 }

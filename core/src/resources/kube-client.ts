@@ -3,6 +3,7 @@ import type { KubeConfig } from '@kubernetes/client-node';
 import { failure } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
+import { orAborted } from '../waiting/or-aborted.ts';
 import type { Change, Filter, ResourceClient } from './client.ts';
 import { createEventRecorder } from './events.ts';
 import { defaultTiming, Informer, type InformerTiming } from './informer.ts';
@@ -81,11 +82,7 @@ class KubeResourceClient implements RunningResourceClient {
   async synced(signal?: AbortSignal): Promise<void> {
     const looks = Promise.all([...this.#entries.values()].flatMap(({ informer }) => (informer ? [informer.firstLook] : [])));
     if (!signal) return void (await looks);
-    signal.throwIfAborted();
-    const aborted = Promise.withResolvers<never>();
-    const leave = () => aborted.reject(signal.reason);
-    signal.addEventListener('abort', leave, { once: true });
-    await Promise.race([looks, aborted.promise]).finally(() => signal.removeEventListener('abort', leave));
+    await orAborted(looks, signal);
   }
 
   unsynced(): readonly string[] {

@@ -5,6 +5,7 @@ import { messageOf, SideroError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Route } from '../sidero.ts';
+import { clientAddress } from './client-address.ts';
 
 /** What the HTTP side is made of. */
 export interface HttpOptions {
@@ -70,17 +71,12 @@ function observe({ log, metrics }: HttpOptions): Koa.Middleware {
       context.status = status;
       context.type = 'text/plain';
       context.body = text;
-      if (status >= 500) log.error({ err: thrown, path: context.path, address: addressOf(context) }, 'HTTP request failed');
+      if (status >= 500) log.error({ err: thrown, path: context.path, address: clientAddress(context.ip) }, 'HTTP request failed');
     }
     const route = (context as { _matchedRoute?: string })._matchedRoute ?? 'none';
     seconds((performance.now() - startedMs) / 1000, { route, status: String(context.status) });
-    log.info({ method: context.method, path: context.path, status: context.status, address: addressOf(context) }, 'HTTP');
+    log.info({ method: context.method, path: context.path, status: context.status, address: clientAddress(context.ip) }, 'HTTP');
   };
-}
-
-// An IPv4 client of a socket that listens on IPv6 too.
-function addressOf(context: Koa.Context): string {
-  return context.ip.replace(/^::ffff:/, '');
 }
 
 function answerTo(thrown: unknown): { status: number; text: string } {

@@ -1,6 +1,6 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type Metadata, status, type UntypedServiceImplementation } from '@grpc/grpc-js';
-import { messageOf, type Sidero, SideroError } from '@sidero/core';
+import { clientAddress, messageOf, type Sidero, SideroError } from '@sidero/core';
 import { Agent } from './agent_pb.ts';
 import { TOKEN_KEY } from './client.ts';
 import type { AgentHandlers, Caller } from './handlers.ts';
@@ -50,5 +50,5 @@ function callerOf(call: Call): Caller {
 /** The IP address in what grpc-js calls a peer: `10.0.0.7:4711`, `[fd00::7]:4711`, `::ffff:10.0.0.7:4711`. */
 export function addressOfPeer(peer: string): string {
   const host = peer.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
-  return host.replace(/^::ffff:(?=\d+\.)/, '');
+  return clientAddress(host);
 }

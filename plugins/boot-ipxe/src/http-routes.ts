@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type BootFacts, type BootPlan, ServerBindingKind, ServerClassKind, ServerKind, type Sidero } from '@sidero/core';
+import { type BootFacts, type BootPlan, clientAddress, ServerBindingKind, ServerClassKind, ServerKind, type Sidero } from '@sidero/core';
 import { type BootQuery, parseBootQuery } from './boot-query.ts';
 import { inMemory, openStored } from './files.ts';
 import { bootstrapScript, renderBootScript, renderWaitScript } from './script.ts';
@@ -19,7 +19,7 @@ export function addRoutes(sidero: Sidero): void {
 
 async function answerBoot(sidero: Sidero, context: HttpContext): Promise<void> {
   const query = parseBootQuery(context.querystring);
-  const address = addressOf(context);
+  const address = clientAddress(context.ip);
   const isAsking = context.method !== 'HEAD';
   if (isAsking) {
     const who = { ...(query.uuid && { uuid: query.uuid }), ...(query.mac && { mac: query.mac }), address };
@@ -74,7 +74,7 @@ async function answerBootFile(sidero: Sidero, context: HttpContext): Promise<voi
 }
 
 function eventsOf(sidero: Sidero, context: HttpContext, file: string) {
-  return transferEvents({ wire: 'http', file, address: addressOf(context) }, (event) => sidero.lifecycle.stream(event));
+  return transferEvents({ wire: 'http', file, address: clientAddress(context.ip) }, (event) => sidero.lifecycle.stream(event));
 }
 
 interface Answer {
@@ -86,9 +86,4 @@ function answerText(context: HttpContext, { status, body }: Answer): void {
   context.status = status;
   context.type = 'text/plain; charset=utf-8';
   context.body = body;
-}
-
-// An IPv4 client of a socket that listens on IPv6 too.
-function addressOf(context: HttpContext): string {
-  return context.ip.replace(/^::ffff:(?=\d+\.)/, '');
 }

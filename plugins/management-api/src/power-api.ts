@@ -1,4 +1,4 @@
-import { failure, messageOf, SideroError } from '@sidero/core';
+import { failure, messageOf, orAborted, SideroError } from '@sidero/core';
 import { type Dispatcher, Pool } from 'undici';
 
 /** What errors say of the server and its API. */
@@ -60,7 +60,8 @@ export function openPowerApi(about: About, timeoutMs: number): PowerApi {
     const inTime = AbortSignal.timeout(timeoutMs);
     try {
       const either = AbortSignal.any([signal, inTime]);
-      const answer = await unlessAborted(pool.request({ method, path: `${at.prefix}${path}`, signal: either }), either);
+      // undici heeds a signal only when it is connected: who takes a connection and says nothing in the TLS handshake would hold us.
+      const answer = await orAborted(pool.request({ method, path: `${at.prefix}${path}`, signal: either }), either);
       const body = await bodyOf(answer);
       if (answer.statusCode === 200 && body !== undefined) return body;
       const code = CODE_BY_STATUS.get(answer.statusCode);
@@ -74,15 +75,6 @@ export function openPowerApi(about: About, timeoutMs: number): PowerApi {
     }
   };
   return { ask, fault, close: () => pool.destroy() };
-}
-
-/** undici heeds a signal only when it is connected: who takes a connection and says nothing in the TLS handshake would hold us. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const stop = () => reject(signal.reason as Error);
-  signal.addEventListener('abort', stop, { once: true });
-  if (signal.aborted) stop();
-  return await Promise.race([work, promise]).finally(() => signal.removeEventListener('abort', stop));
 }
 
 const textOf = (call: Call) => `${CALLS[call].method} ${CALLS[call].path}`;

@@ -1,9 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { messageOf, SideroError } from '@sidero/core';
+import { messageOf, orAborted, SideroError } from '@sidero/core';
 import type { Dispatcher, Pool } from 'undici';
 import { type BmcFailures, clauseOf } from './bmc-failures.ts';
 import { errorTextOf } from './documents.ts';
-import { orAborted } from './or-aborted.ts';
 import { pathWithin } from './service-place.ts';
 import { UntrustedService } from './tls-connector.ts';
 

@@ -1,10 +1,9 @@
-import type { BmcLogin } from '@sidero/core';
+import { type BmcLogin, orAborted } from '@sidero/core';
 import { Pool } from 'undici';
 import { documentOf, isAbsent, isTaken, refusal } from './answers.ts';
 import { clauseOf } from './bmc-failures.ts';
 import { Created, read, ServiceRoot } from './documents.ts';
 import { type Ask, type Call, exchange, type Line, type Reply } from './exchange.ts';
-import { orAborted } from './or-aborted.ts';
 import { pathInLocation, pathWithin } from './service-place.ts';
 import { connectorFor } from './tls-connector.ts';
 import type { Trust } from './trust.ts';

@@ -1,5 +1,6 @@
 import {
   createRateLimit,
+  environmentNameOf,
   EnvironmentKind,
   hasCode,
   type KubeObject,
@@ -10,7 +11,7 @@ import {
   SideroError,
 } from '@sidero/core';
 import { type ClusterApiKinds, MetalMachineKind } from '../kinds.ts';
-import { type ConfigVerdict, environmentNameOf, judgeClaim, TAKEN_ANNOTATION, takenBy, TOKEN_ANNOTATION } from './config-claim.ts';
+import { type ConfigVerdict, judgeClaim, TAKEN_ANNOTATION, takenBy, TOKEN_ANNOTATION } from './config-claim.ts';
 import { ConfigDesk } from './config-desk.ts';
 import { ConfigNews } from './config-news.ts';
 import { type BoundServer, boundServer, gatherSources, type Refusal } from './sources.ts';
@@ -74,7 +75,7 @@ export class ConfigAnswers {
 
   async #judge({ binding, server, serverClass }: BoundServer, { token, address }: Asked): Promise<ConfigVerdict> {
     const { resources, tokens, site } = this.#sidero;
-    const environment = await resources.get(EnvironmentKind, { name: environmentNameOf({ server, serverClass }) });
+    const environment = await resources.get(EnvironmentKind, { name: environmentNameOf(server, serverClass) });
     const hasOwnArgument = environment?.spec?.kernel?.args?.some((argument) => argument.startsWith('talos.config=')) ?? false;
     return judgeClaim(tokens, site.bootAuth, { binding, server, token, address, hasOwnArgument });
   }

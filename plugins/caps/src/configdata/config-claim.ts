@@ -1,4 +1,4 @@
-import type { MachineTokens, Server, ServerBinding, ServerClass, Site } from '@sidero/core';
+import type { MachineTokens, Server, ServerBinding, Site } from '@sidero/core';
 import { isTrue } from '@sidero/core';
 import type { Refusal } from './sources.ts';
 
@@ -52,9 +52,4 @@ function secondTaker({ binding, server, address }: ConfigClaim): Refusal | undef
 export function takenBy({ metadata }: ServerBinding): { readonly address: string; readonly at: string } | undefined {
   const [address, at] = (metadata.annotations?.[TAKEN_ANNOTATION] ?? '').split(' ');
   return address && at ? { address, at } : undefined;
-}
-
-/** The Environment that a bound server boots. */
-export function environmentNameOf({ server, serverClass }: { server: Server; serverClass: ServerClass | undefined }): string {
-  return server.spec?.environmentRef?.name || serverClass?.spec?.environmentRef?.name || 'default';
 }

@@ -1,4 +1,4 @@
-import type { Route, Sidero } from '@sidero/core';
+import { clientAddress, type Route, type Sidero } from '@sidero/core';
 import type { ClusterApiKinds } from '../kinds.ts';
 import { type Answer, ConfigAnswers } from './config-answers.ts';
 import { TOKEN_KEY } from './config-claim.ts';
@@ -20,7 +20,7 @@ export function addConfigRoute(sidero: Sidero, kinds: () => Promise<ClusterApiKi
     const answer = await answers.answer({
       uuid: query.get('uuid') ?? '',
       token: query.get(TOKEN_KEY) ?? '',
-      address: addressOf(context),
+      address: clientAddress(context.ip),
       isPeek: context.method === 'HEAD',
     });
     counted({ status: String(answer.status), proof: answer.proof });
@@ -35,9 +35,4 @@ function give(context: Context, { status, body }: Answer): void {
   context.set('Cache-Control', 'no-store');
   context.type = 'text/plain; charset=utf-8';
   context.body = typeof body === 'string' ? `${body}\n` : body;
-}
-
-// An IPv4 client of a socket that listens on IPv6 too.
-function addressOf({ ip }: Context): string {
-  return ip.replace(/^::ffff:(?=\d+\.)/, '');
 }

@@ -1,7 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
-import { messageOf } from '@sidero/core';
+import { messageOf, orAborted } from '@sidero/core';
 
 /** Where a BMC listens. */
 export interface Endpoint {
@@ -23,7 +23,7 @@ export interface Udp extends AsyncDisposable {
  * @throws what the look-up of the name, or making the socket, throws; the signal's reason when it aborts
  */
 export async function openUdp({ host, port }: Endpoint, given: { hear(datagram: Uint8Array): void; readonly signal: AbortSignal }): Promise<Udp> {
-  const { address, family } = await abortable(lookup(host), given.signal);
+  const { address, family } = await orAborted(lookup(host), given.signal);
   const socket = createSocket(family === 6 ? 'udp6' : 'udp4');
   try {
     socket.connect(port, address);
@@ -61,19 +61,5 @@ class ConnectedUdp implements Udp {
     if (this.#isClosed) return;
     this.#isClosed = true;
     await new Promise<void>((resolve) => this.#socket.close(() => resolve()));
-  }
-}
-
-async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  let abort = (): void => undefined;
-  const aborted = new Promise<never>((_resolve, reject) => {
-    abort = () => reject(signal.reason);
-    signal.addEventListener('abort', abort, { once: true });
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', abort);
   }
 }
