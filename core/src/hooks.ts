@@ -153,8 +153,39 @@ export interface BootFacts {
 /** Where a machine was seen on the network. */
 export type Wire = 'dhcp' | 'tftp' | 'http' | 'ipxe' | 'agent';
 
+/** Whom a record of a machine's is from, as the API has it now; what is not known is absent. The keys are those of the original's log lines. */
+export interface MachineNames {
+  /** Name of the Server and the ServerBinding. */
+  readonly server_uuid?: string;
+  /** Of Cluster, MetalMachine and Machine. */
+  readonly namespace?: string;
+  readonly cluster?: string;
+  readonly metal_machine?: string;
+  readonly machine?: string;
+}
+
+/** What Talos tells of itself; `fields` are those of its type, as the original's log has them. */
+export interface TalosEvent {
+  /** Its own, ordered by time. */
+  readonly id: string;
+  /** `type.googleapis.com/machine.SequenceEvent`. */
+  readonly type: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
 /** Something that happened; told after the fact. */
 export type ServerEvent =
+  /** A record of a machine's kernel log. `line` is what the `serverlogs` container prints: one JSON object, no line break. */
+  | { readonly type: 'log'; readonly uuid?: string; readonly names: MachineNames; readonly line: string; readonly at: Date }
+  /** `line` is what the `serverevents` container prints. */
+  | {
+      readonly type: 'talos';
+      readonly uuid?: string;
+      readonly names: MachineNames;
+      readonly event: TalosEvent;
+      readonly line: string;
+      readonly at: Date;
+    }
   | {
       readonly type: 'seen';
       readonly wire: Wire;
@@ -199,6 +230,7 @@ export interface LifecycleHooks {
   readonly allocate: AsyncSeriesWaterfallHook<[selection: Selection]>;
   readonly bind: AsyncSeriesWaterfallHook<[identity: MachineIdentity, binding: ServerBinding, server: Server]>;
   readonly boot: AsyncSeriesWaterfallHook<[plan: BootPlan, request: BootRequest]>;
+  /** A tap may be an async function: what comes meanwhile waits for it, up to 10,000 events; then the oldest is dropped, and counted. */
   readonly stream: SyncHook<[event: ServerEvent]>;
 }
 

@@ -75,6 +75,23 @@ test('a throwing tap of stream does not keep the fact from the others', () => {
   expect(told).toHaveBeenCalledOnce();
 });
 
+test('a tap of stream that takes its time, or never answers, holds up nobody', async () => {
+  const { hooks, metrics } = guarded(20);
+  const slow: string[] = [];
+  const quick: string[] = [];
+  // A promise is waited for, although the hook's type does not say so: a tap may be an async function.
+  hooks.stream.tap('slow', (event) => {
+    slow.push((event as { detail: string }).detail);
+    return new Promise<never>(() => undefined) as never;
+  });
+  hooks.stream.tap('quick', (event) => void quick.push((event as { detail: string }).detail));
+  for (const detail of ['1', '2']) hooks.stream.call({ type: 'accepted', uuid: '4c4c', detail, at: new Date() });
+  expect(quick).toEqual(['1', '2']);
+  expect(slow).toEqual(['1']);
+  await vi.waitFor(() => expect(slow).toEqual(['1', '2']));
+  expect(await metrics.text()).toContain('sidero_hook_failures_total{hook="stream",plugin="slow"} 1');
+});
+
 test('an optional tap of boot that fails is left out', async () => {
   const { hooks } = guarded();
   hooks.boot.tapPromise({ name: 'banner', optional: true } as never, () => Promise.reject(new Error('broken')));

@@ -1,7 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { performance } from 'node:perf_hooks';
 import { failure } from './errors.ts';
-import type { HookName, LifecycleHooks } from './hooks.ts';
+import type { HookName, LifecycleHooks, ServerEvent } from './hooks.ts';
+import { StreamQueue } from './lifecycle/stream-queue.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -56,6 +57,7 @@ export function guardTaps(hooks: LifecycleHooks, policy: TapPolicy): TapGuard {
       taps.push(record);
       const run = promised(tap);
       const guarded: Run = (...values) => runner.run(record, run, values);
+      if (name === 'stream') return { ...tap, fn: runner.queued(record, guarded) };
       if (tap.type === 'sync') return { ...tap, fn: guarded };
       // Whatever comes of it is a promise, also when nothing was run: with anything else tapable never settles.
       return { ...tap, type: 'promise', fn: async (...values) => guarded(...values) };
@@ -83,6 +85,7 @@ class TapRunner {
   readonly #seconds: (value: number, labels: Record<string, string>) => void;
   readonly #failed: (labels: Record<string, string>) => void;
   readonly #blocked: (labels: Record<string, string>) => void;
+  readonly #dropped: (labels: Record<string, string>) => void;
 
   constructor(policy: TapPolicy, inside: AsyncLocalStorage<string>) {
     const { metrics } = policy;
@@ -92,6 +95,7 @@ class TapRunner {
     this.#seconds = metrics.histogram('sidero_hook_seconds', 'Time a tap took.', { labels, buckets: [0.0001, 0.001, 0.01, 0.1, 1, 10] });
     this.#failed = metrics.counter('sidero_hook_failures_total', 'Taps that threw or did not settle in time.', labels);
     this.#blocked = metrics.counter('sidero_hook_blocked_total', 'Taps that held the event loop for more than 100 ms.', labels);
+    this.#dropped = metrics.counter('sidero_stream_dropped_total', 'Events that a tap of stream was too slow for.', ['plugin']);
   }
 
   run(record: TapRecord, tap: Run, values: readonly unknown[]): unknown {
@@ -111,6 +115,12 @@ class TapRunner {
       done();
       return this.#fail(record, cause, values);
     }
+  }
+
+  /** Nobody waits for a tap of `stream`, however slow it is. */
+  queued({ plugin }: TapRecord, guarded: Run): Run {
+    const queue = new StreamQueue({ tell: guarded, onDrop: () => this.#dropped({ plugin }) });
+    return (event) => queue.push(event as ServerEvent);
   }
 
   #settle(record: TapRecord, answer: Promise<unknown>, values: readonly unknown[]): Promise<unknown> {
