@@ -1,0 +1,1 @@
+export { siderolink } from './plugin.ts';

@@ -1,0 +1,42 @@
+/** What the rooms of this plugin have in common; nothing here does anything. */
+import type { MachineNames } from '@sidero/core';
+
+/** Who this installation is, from the Secret `siderolink`. */
+export interface Installation {
+  readonly id: string;
+  /** WireGuard keys of the server, base64. */
+  readonly privateKey: string;
+  readonly publicKey: string;
+  /** `fdae:2859:5bb1:7a03::/64`. */
+  readonly subnet: string;
+  /** Of the server in the tunnel, without prefix length. */
+  readonly serverAddress: string;
+}
+
+/** A place inside the tunnel where machines talk to us. */
+export interface LinkListener {
+  /** "kernel logs". */
+  readonly name: string;
+  readonly port: number;
+  /**
+   * Serves until `signal` aborts; calls `ready` once it listens. Whoever is not at `isMachine(address)` is not listened to.
+   * @throws what ends it before that
+   */
+  serve(at: LinkPlace, signal: AbortSignal, ready: () => void): Promise<void>;
+}
+
+/** Where a listener is to listen, and whom it may believe. */
+export interface LinkPlace {
+  /** Of the server in the tunnel, without prefix length. */
+  readonly host: string;
+  /** Whether an address is in the tunnel, and not our own. */
+  isMachine(address: string): boolean;
+}
+
+/** Tells who talks from an address in the tunnel. */
+export interface MachineDirectory {
+  /** From what is known here. Undefined: nobody that is known. */
+  byAddress(address: string): MachineNames | undefined;
+  /** The same, and asks the API itself when nobody is known here: the binding may be younger than our copy of it. */
+  find(address: string): Promise<MachineNames | undefined>;
+}
