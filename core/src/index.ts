@@ -1,4 +1,5 @@
 /** The public entry of @sidero/core: all that a plugin may import. */
+export type * from './bundle/bundle-part.ts';
 export { checkConfig, defineConfig, type LoadedConfig, loadConfig, type SideroConfig, type SiteOptions } from './config.ts';
 export { SideroError, defineErrors, failure, hasCode, messageOf } from './errors.ts';
 export type * from './hooks.ts';

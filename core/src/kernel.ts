@@ -1,3 +1,4 @@
+import type { BundlePart } from './bundle/bundle-part.ts';
 import { failure } from './errors.ts';
 import { createHooks, type LifecycleHooks } from './hooks.ts';
 import { createLifecycle, type Lifecycle } from './lifecycle/index.ts';
@@ -59,6 +60,7 @@ const createTables = () => ({
   services: new RegistryTable<Service>('services'),
   commands: new RegistryTable<Command>('commands'),
   customResources: new RegistryTable<CustomResource>('customResources'),
+  bundle: new RegistryTable<BundlePart>('bundle'),
 });
 
 /**
@@ -113,6 +115,7 @@ function registriesFor(
     services: tables.services.for(plugin),
     commands: tables.commands.for(plugin),
     customResources: tables.customResources.for(plugin),
+    bundle: tables.bundle.for(plugin),
   };
 }
 

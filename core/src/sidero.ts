@@ -1,6 +1,7 @@
 import type { ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
 import type { KubeConfig } from '@kubernetes/client-node';
 import type { Middleware } from 'koa';
+import type { BundlePart } from './bundle/bundle-part.ts';
 import type { LifecycleHooks } from './hooks.ts';
 import type { Lifecycle } from './lifecycle/index.ts';
 import type { MachineTokens } from './lifecycle/machine-token.ts';
@@ -84,6 +85,8 @@ export interface Sidero {
   readonly commands: Registry<Command>;
   /** Kinds of ours, with their conversion and validation. */
   readonly customResources: Registry<CustomResource>;
+  /** What the cluster must grant in which Sidero is installed by `clusterctl`. */
+  readonly bundle: Registry<BundlePart>;
   /** A plugin that brings an API server, used when no cluster was given. */
   readonly cluster: { provide(connect: ConnectCluster): void };
   readonly site: Site;
