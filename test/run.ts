@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { check } from './check.ts';
 import { runCommand } from './command.ts';
-import { agentImage, bmcs, clusterApi, kubernetes, machines, type Part } from './real/parts/parts.ts';
+import { agentImage, bmcs, clusterApi, kubernetes, machines, type Part, talosImage } from './real/parts/parts.ts';
 
 const HELP = `npm test [-- [--only check|units|real]... [--no-install] [FILTER...]]
 
@@ -110,7 +110,7 @@ function startParts(wish: Wish, signal: AbortSignal): Promise<readonly Part[]> {
   const machinesThenRest = machines(means).then(async (part) => [part, await bmcs(means), await agentImage(means)]);
   // So do two builds with Go, in memory.
   const programs = kubernetes(means).then(async (part) => [part, ...(await clusterApi(means))]);
-  return Promise.all([programs, machinesThenRest]).then((parts) => parts.flat());
+  return Promise.all([programs, machinesThenRest]).then(async (parts) => [...parts.flat(), await talosImage(means)]);
 }
 
 async function runStages(wish: Wish, signal: AbortSignal): Promise<{ tallies: readonly Tally[]; parts: readonly Part[] }> {

@@ -3,6 +3,7 @@ import { delimiter, join } from 'node:path';
 import { type Outcome, runCommand } from '../../command.ts';
 import { isClusterApiBuilt } from '../cluster-api/parts.ts';
 import { KUBERNETES_VERSION, testCache } from '../kubernetes-parts.ts';
+import { ensureTalosImage } from '../talos/image.ts';
 import { talosProgram } from '../talos/program.ts';
 
 /** Something real that tests run against and that is not in this repository. */
@@ -165,6 +166,17 @@ export async function agentImage({ mayInstall, signal, say }: Means): Promise<Pa
     outcome = await runCommand(build, { signal });
   }
   return { name, missing: outcome.code === 0 ? undefined : `npm run build:agent: ${lastLines(outcome)}` };
+}
+
+/** Builds what machines boot that run the stand-in for Talos, once that is there. */
+export async function talosImage({ say }: Means): Promise<Part> {
+  const name = "the image of Talos' stand-in";
+  if (!existsSync(talosProgram())) return { name, missing: 'the stand-in itself is missing' };
+  say(`building ${name}, unless it is there`);
+  return ensureTalosImage().then(
+    () => ({ name, missing: undefined }),
+    (thrown: unknown) => ({ name, missing: thrown instanceof Error ? thrown.message : String(thrown) }),
+  );
 }
 
 function hasProgram(program: string): boolean {
