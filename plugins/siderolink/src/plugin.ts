@@ -1,5 +1,7 @@
 import { definePlugin, integer, list, text } from '@sidero/core';
 import * as z from 'zod';
+import { addStreams } from './streams.ts';
+import { addTunnel } from './add-tunnel.ts';
 
 /** What the plugin is told; see its README. */
 export const options = z.strictObject({
@@ -35,5 +37,7 @@ export const siderolink = definePlugin({
     port: integer('SIDERO_CONTROLLER_MANAGER_SIDEROLINK_PORT'),
     negativeAddressFilter: list('SIDERO_CONTROLLER_MANAGER_EVENTS_NEGATIVE_ADDRESS_FILTER'),
   },
-  setup() {},
+  setup(sidero, given) {
+    addTunnel(sidero, given, addStreams(sidero, given));
+  },
 });
