@@ -28,7 +28,7 @@ export interface Machine extends KubeObject {
     failureDomain?: string;
     bootstrap?: { dataSecretName?: string };
     /** `apiVersion` and `namespace` in v1beta1 only. */
-    infrastructureRef?: { kind?: string; name?: string };
+    infrastructureRef?: { apiVersion?: string; kind?: string; name?: string };
     /** That of its server's Node. */
     providerID?: string;
   };
@@ -49,7 +49,7 @@ export interface Cluster extends KubeObject {
   spec?: {
     paused?: boolean;
     controlPlaneEndpoint?: { host?: string; port?: number };
-    infrastructureRef?: { kind?: string; name?: string };
+    infrastructureRef?: { apiVersion?: string; kind?: string; name?: string };
   };
   status?: {
     /** v1beta1. */

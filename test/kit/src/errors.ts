@@ -3,8 +3,8 @@ import { defineErrors, messageOf } from '@sidero/core';
 /** The error table of the test kit; alphabetical. */
 export const failure = defineErrors({
   SIDERO_DEMO_LATE: {
-    message: (d: { accepted: number; clean: number; servers: number; seconds: number; missing: string }) =>
-      `Of ${d.servers} machines ${d.accepted} were accepted and ${d.clean} clean within ${d.seconds} s; missing: ${d.missing}`,
+    message: (d: { goal: string; servers: number; seconds: number; missing: string }) =>
+      `Not all of ${d.servers} machines were ${d.goal} within ${d.seconds} s; missing: ${d.missing}`,
     next: () => 'the lines above say what each machine waited for; the log of the management plane is named there too.',
   },
   SIDERO_DEMO_MACHINES_MISSING: {
@@ -22,6 +22,10 @@ export const failure = defineErrors({
   SIDERO_MACHINE_BOOT_FAILED: {
     message: (d: { machine: string; problem: string }) => `Machine ${d.machine} did not network-boot: ${d.problem}.`,
     next: () => 'look at the log of plugin "boot-ipxe" for requests from the address of the machine.',
+  },
+  SIDERO_MACHINE_CALL_FAILED: {
+    message: (d: { path: string; cause?: unknown }) => `A simulated machine's call of ${d.path} failed: ${messageOf(d.cause)}.`,
+    next: () => 'look for the refusal in the log of the management plane.',
   },
   SIDERO_MACHINE_DHCP_TIMEOUT: {
     message: (d: { machine: string; port: number; attempts: number }) =>

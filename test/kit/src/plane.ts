@@ -13,6 +13,9 @@ export interface PlanePorts {
   readonly tftp: number;
   /** UDP of DHCP, for those who want it. */
   readonly dhcp: number;
+  /** TCP of kernel logs and of Talos' events, for those who have SideroLink. */
+  readonly logs: number;
+  readonly events: number;
 }
 
 export interface PlaneOptions {
@@ -72,13 +75,14 @@ async function start(options: PlaneOptions, ports: PlanePorts): Promise<RunningS
 
 /** Ports that nobody uses now; somebody else may before you do. */
 export async function freePorts(): Promise<PlanePorts> {
-  const tcp = createServer().listen(0, '127.0.0.1');
+  const tcp = [0, 1, 2].map(() => createServer().listen(0, '127.0.0.1'));
   const udp = [0, 1].map(() => createSocket('udp4').bind(0, '127.0.0.1'));
-  await Promise.all([tcp, ...udp].map((socket) => once(socket, 'listening')));
+  await Promise.all([...tcp, ...udp].map((socket) => once(socket, 'listening')));
+  const [http, logs, events] = tcp.map((socket) => (socket.address() as { port: number }).port) as [number, number, number];
   const [tftp, dhcp] = udp.map((socket) => socket.address().port) as [number, number];
-  const ports = { http: (tcp.address() as { port: number }).port, tftp, dhcp };
-  const closed = [tcp, ...udp].map((socket) => once(socket, 'close'));
-  for (const socket of [tcp, ...udp]) socket.close();
+  const ports = { http, tftp, dhcp, logs, events };
+  const closed = [...tcp, ...udp].map((socket) => once(socket, 'close'));
+  for (const socket of [...tcp, ...udp]) socket.close();
   await Promise.all(closed);
   return ports;
 }

@@ -3,7 +3,7 @@ import { duration } from './display.ts';
 import { follow, type Output } from './follow.ts';
 import type { DemoOptions } from './options.ts';
 import { simulatedWorld } from './simulated-world.ts';
-import { isDone, type Standing, UNKNOWN } from './standing.ts';
+import { INSTALLED, type Standing, UNKNOWN } from './standing.ts';
 import type { DemoWorld } from './world.ts';
 
 /** Where a demo shows itself, and how it is stopped. */
@@ -17,12 +17,16 @@ export interface DemoRun {
 export interface DemoResult {
   readonly servers: number;
   readonly accepted: number;
+  /** Wiped, and perhaps in use since. */
   readonly clean: number;
+  /** Only where the demo makes nodes of its machines: how many are installed, and how many have been heard. */
+  readonly installed?: number;
+  readonly streaming?: number;
   readonly seconds: number;
 }
 
 /**
- * Runs the demo to its end. With `isOnce` that is when all machines are clean and off, or the deadline; without, when the signal aborts.
+ * Runs the demo to its end. With `isOnce` that is when all machines have got as far as they shall, or the deadline; without, when the signal aborts.
  * @throws SIDERO_DEMO_LATE, and what starting the management plane throws
  */
 export async function runDemo(run: DemoRun): Promise<void> {
@@ -35,13 +39,10 @@ export async function runDemo(run: DemoRun): Promise<void> {
   const standings = await world.standings();
   output.write(isComplete ? lookFurther(world, seconds) : reasons(world, standings));
   if (options.isOnce) {
-    const ours = world.machines.map(({ uuid }) => standings.get(uuid) ?? UNKNOWN);
-    const count = (is: (standing: Standing) => boolean) => ours.filter(is).length;
-    const accepted = count(({ isAccepted }) => isAccepted);
-    const clean = count(({ isClean }) => isClean);
-    const result: DemoResult = { servers: options.servers, accepted, clean, seconds };
+    const result = resultOf(world, standings, seconds);
     output.write(`${JSON.stringify(result)}\n`);
-    if (!ours.every(isDone)) throw failure('SIDERO_DEMO_LATE', { ...result, missing: missing(world, standings).join('; ') });
+    const late = missing(world, standings);
+    if (late.length > 0) throw failure('SIDERO_DEMO_LATE', { ...result, goal: world.goal.words, missing: late.join('; ') });
     return;
   }
   output.write('Ctrl-C ends the demo.\n');
@@ -55,10 +56,22 @@ async function openWorld(options: DemoOptions): Promise<DemoWorld> {
   return await qemuWorld(options);
 }
 
+function resultOf({ machines, goal }: DemoWorld, standings: ReadonlyMap<string, Standing>, seconds: number): DemoResult {
+  const count = (is: (standing: Standing) => boolean) => machines.filter(({ uuid }) => is(standings.get(uuid) ?? UNKNOWN)).length;
+  return {
+    servers: machines.length,
+    accepted: count(({ isAccepted }) => isAccepted),
+    clean: count(({ isWiped }) => isWiped),
+    ...(goal === INSTALLED && { installed: count(({ isInstalled }) => isInstalled), streaming: count(({ isStreaming }) => isStreaming) }),
+    seconds,
+  };
+}
+
 function lookFurther(world: DemoWorld, seconds: number): string {
+  const kinds = world.goal === INSTALLED ? 'servers,serverbindings,machines' : 'servers';
   return `
-All ${world.machines.length} servers are accepted, wiped and off after ${duration(seconds * 1000)}. Look further:
-  kubectl --kubeconfig ${world.kubeconfig} get servers
+All ${world.machines.length} servers are ${world.goal.words} after ${duration(seconds * 1000)}. Look further:
+  kubectl --kubeconfig ${world.kubeconfig} get ${kinds}
   npx sidero inspect
 Logs: ${world.logs}
 `;
@@ -67,7 +80,7 @@ Logs: ${world.logs}
 function missing(world: DemoWorld, standings: ReadonlyMap<string, Standing>): readonly string[] {
   return world.machines.flatMap(({ name, uuid, state }) => {
     const standing = standings.get(uuid) ?? UNKNOWN;
-    if (isDone(standing)) return [];
+    if (world.goal.isReached(standing)) return [];
     const why = [state.detail, standing.why].filter((text) => text).join('; ');
     return [`${name} (${uuid}) is at "${state.stage}"${why && `: ${why}`}`];
   });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { bar, type DemoView, duration, frame, type MachineView, plainLine } from './display.ts';
-import { type Standing, UNKNOWN } from './standing.ts';
+import { CLEAN, INSTALLED, type Standing, UNKNOWN } from './standing.ts';
 
 const NOW = Date.UTC(2026, 10, 22, 12, 0, 10);
 
@@ -12,7 +12,15 @@ const aMachine = (given: Partial<MachineView> = {}): MachineView => ({
   ...given,
 });
 
-const aView = (machines: readonly MachineView[], width = 120): DemoView => ({ title: 'demo', machines, nowMs: NOW, deadlineMs: NOW + 48_000, width });
+const aView = (machines: readonly MachineView[], width = 120): DemoView => ({
+  title: 'demo',
+  goal: CLEAN,
+  machines,
+  logs: [],
+  nowMs: NOW,
+  deadlineMs: NOW + 48_000,
+  width,
+});
 
 test('a machine in a transfer shows file, bytes and a bar', () => {
   const machine = aMachine({
@@ -33,7 +41,7 @@ test('a failed machine says why', () => {
 });
 
 const ACCEPTED: Standing = { ...UNKNOWN, isAccepted: true };
-const DONE: Standing = { isAccepted: true, isClean: true, isOff: true };
+const DONE: Standing = { ...ACCEPTED, isClean: true, isOff: true, isWiped: true };
 
 test('a machine that is wiped shows the bytes of all its disks', () => {
   const state = { stage: 'wiping', sinceMs: NOW - 1200 } as const;
@@ -63,6 +71,16 @@ test('a clean machine that is still on says what it waits for', () => {
   expect(frame(aView([stuck]))[1]).toContain('waits for the power to go off (no answer from its BMC)');
 });
 
+test('a node that runs is done once the API says that it is installed, and its log has been heard; the newest of that is shown', () => {
+  const state = { stage: 'running', sinceMs: NOW } as const;
+  const logs = ['4c4c4544 [talos] phase boot (1/1): 1 tasks(s)'];
+  const view = (standing: Partial<Standing>) => ({ ...aView([aMachine({ state, standing: { ...ACCEPTED, ...standing } })]), goal: INSTALLED, logs });
+  const lines = frame(view({ isInstalled: true }));
+  expect(lines.at(-1)).toBe('1 of 1 accepted, 0 installed and streaming, 48 s left');
+  expect(lines.at(-2)).toBe('  | 4c4c4544 [talos] phase boot (1/1): 1 tasks(s)');
+  expect(frame(view({ isInstalled: true, isStreaming: true })).at(-1)).toBe('all 1 installed and streaming');
+});
+
 test('a plain line has the time of day, the machine and its state', () => {
   expect(plainLine(aMachine({ state: { stage: 'tftp', sinceMs: NOW, untilMs: NOW + 6000, detail: 'snp.efi' } }), NOW)).toBe(
     '12:00:10.000 4c4c4544 TFTP  waits for the boot file until 12:00:16.000 (snp.efi)',
@@ -80,7 +98,7 @@ test('durations read well from milliseconds to minutes', () => {
 test('no line is wider than the terminal, and every machine has one', () => {
   const machine = fc.record({
     name: fc.string({ maxLength: 12 }),
-    standing: fc.record({ isAccepted: fc.boolean(), isClean: fc.boolean(), isOff: fc.boolean() }),
+    standing: fc.record({ isAccepted: fc.boolean(), isClean: fc.boolean(), isOff: fc.boolean() }).map((some): Standing => ({ ...UNKNOWN, ...some })),
     state: fc.record(
       { stage: fc.constantFrom('off', 'tftp', 'kernel', 'failed', 'accepted', 'wiping', 'clean'), sinceMs: fc.nat(NOW), detail: fc.string() },
       { requiredKeys: ['stage', 'sinceMs'] },

@@ -1,6 +1,6 @@
 import { styleText } from 'node:util';
 import { type MachineState, type Progress, type Stage, STAGES, stageOf } from '../machine/state.ts';
-import { isDone, type Standing } from './standing.ts';
+import { CLEAN, type Goal, type Standing } from './standing.ts';
 
 /** One machine as the display knows it. */
 export interface MachineView {
@@ -14,6 +14,9 @@ export interface MachineView {
 export interface DemoView {
   readonly title: string;
   readonly machines: readonly MachineView[];
+  readonly goal: Goal;
+  /** The newest of what the machines log, the last one last: `4c4c4544 [talos] phase install (2/7)`. */
+  readonly logs: readonly string[];
   readonly nowMs: number;
   /** When the demo gives up; milliseconds since 1970. */
   readonly deadlineMs: number;
@@ -24,19 +27,20 @@ export interface DemoView {
 const BAR_WIDTH = 20;
 const LABEL_WIDTH = Math.max(...STAGES.map(({ label }) => label.length));
 
-/** A frame: a title, a line for each machine, a sum. */
+/** A frame: a title, a line for each machine, what they log, a sum. */
 export function frame(view: DemoView): readonly string[] {
   const nameWidth = Math.max(...view.machines.map(({ name }) => name.length), 0);
   const lines = view.machines.map((machine) => `  ${machine.name.padEnd(nameWidth)}  ${machineLine(machine, view.nowMs)}`);
-  return [view.title, ...lines, sumOf(view)].map((line) => line.slice(0, view.width));
+  const logs = view.logs.map((line) => `  | ${line}`);
+  return [view.title, ...lines, ...logs, sumOf(view)].map((line) => line.slice(0, view.width));
 }
 
-function sumOf({ machines, nowMs, deadlineMs }: DemoView): string {
+function sumOf({ machines, goal, nowMs, deadlineMs }: DemoView): string {
   const count = (is: (standing: Standing) => boolean) => machines.filter(({ standing }) => is(standing)).length;
-  const done = count(isDone);
-  if (done === machines.length) return `all ${done} clean and off`;
+  const done = count((standing) => goal.isReached(standing));
+  if (done === machines.length) return `all ${done} ${goal.words}`;
   const left = duration(Math.max(0, deadlineMs - nowMs));
-  return `${count(({ isAccepted }) => isAccepted)} of ${machines.length} accepted, ${done} clean and off, ${left} left`;
+  return `${count(({ isAccepted }) => isAccepted)} of ${machines.length} accepted, ${done} ${goal.words}, ${left} left`;
 }
 
 /** A line for a terminal without cursor movement, written when a machine enters a state. */
@@ -48,7 +52,8 @@ export function plainLine(machine: MachineView, nowMs: number): string {
 /** The same frame in colours: green for what is done, red for what failed. */
 export function coloured(lines: readonly string[]): readonly string[] {
   return lines.map((line) => {
-    if (/^ {2}\S+ +off .*  clean$|^all /.test(line)) return styleText('green', line);
+    if (/^ {2}\S+ +off .*  clean$|^ {2}\S+ +running |^all /.test(line)) return styleText('green', line);
+    if (line.startsWith('  | ')) return styleText('dim', line);
     return /^ {2}\S+ +failed/.test(line) ? styleText('red', line) : line;
   });
 }
@@ -71,7 +76,7 @@ function machineLine(machine: MachineView, nowMs: number): string {
 function about(machine: MachineView, untilShown: (untilMs: number) => string): string {
   const { state, standing } = machine;
   const stage = stageShown(machine);
-  if (state.stage === 'off' && isDone(standing)) return '  clean';
+  if (state.stage === 'off' && CLEAN.isReached(standing)) return '  clean';
   if (state.stage === 'failed' || state.stage === 'off') return state.detail ? `  ${state.detail}` : '';
   const progress = machine.progress ?? (stage.name === 'wiping' ? standing.wipe : undefined);
   if (progress) return `  ${bar(progress)}`;

@@ -2,8 +2,8 @@ import { Writable } from 'node:stream';
 import { expect, test } from 'vitest';
 import { type MachineState, type ObservableMachine, StateLog } from '../machine/state.ts';
 import { follow } from './follow.ts';
-import { type Standing, UNKNOWN } from './standing.ts';
-import type { DemoWorld } from './world.ts';
+import { CLEAN, type Standing, UNKNOWN } from './standing.ts';
+import type { DemoWorld, LogLine } from './world.ts';
 
 const never = new AbortController().signal;
 
@@ -25,14 +25,19 @@ function aMachine(name: string): ObservableMachine & { states: StateLog } {
 }
 
 type Tell = (name: string, standing: Partial<Standing>) => void;
-const DONE: Standing = { isAccepted: true, isClean: true, isOff: true };
+type Log = (uuid: string, text: string) => void;
+const DONE: Standing = { ...UNKNOWN, isAccepted: true, isClean: true, isOff: true };
 
 /** A demo whose machines do on power-on what the test says. */
-function aWorld(machines: readonly ReturnType<typeof aMachine>[], powerOn: (tell: Tell) => void): DemoWorld {
+function aWorld(machines: readonly ReturnType<typeof aMachine>[], powerOn: (tell: Tell, log: Log) => void): DemoWorld {
+  const listeners: ((line: LogLine) => void)[] = [];
+  const log: Log = (uuid, text) => listeners.forEach((listener) => listener({ uuid, text }));
   const { promise, resolve } = Promise.withResolvers<Tell>();
   return {
     title: 'a demo',
     machines,
+    goal: CLEAN,
+    onLog: (listener) => void listeners.push(listener),
     standings: async () => new Map(),
     watchStandings: async (onStanding, signal) => {
       resolve((name, standing) => onStanding(name, { ...UNKNOWN, ...standing }));
@@ -40,7 +45,7 @@ function aWorld(machines: readonly ReturnType<typeof aMachine>[], powerOn: (tell
     },
     kubeconfig: '',
     logs: '',
-    powerOn: () => void promise.then(powerOn),
+    powerOn: () => void promise.then((tell) => powerOn(tell, log)),
     done: new Promise(() => undefined),
     [Symbol.asyncDispose]: async () => undefined,
   };
@@ -62,7 +67,8 @@ const inAMinute = () => Date.now() + 60_000;
 test('it is over when the API calls every machine clean and off', async () => {
   const machines = [aMachine('a'), aMachine('b')];
   const { output, written } = anOutput();
-  const world = aWorld(machines, (tell) => {
+  const world = aWorld(machines, (tell, log) => {
+    log('b', '[talos] phase install (2/7): 1 tasks(s)');
     machines[0]!.states.enter('tftp', { detail: 'snp.efi' });
     machines[0]!.states.enter('accepted');
     tell('a', { isAccepted: true });
@@ -81,6 +87,7 @@ test('it is over when the API calls every machine clean and off', async () => {
   expect(title).toBe('a demo\n');
   // Without the time of day.
   expect(lines.map((line) => line.slice(13))).toEqual([
+    'b | [talos] phase install (2/7): 1 tasks(s)\n',
     'a TFTP  waits for the boot file (snp.efi)\n',
     'a accepted  waits for the order to wipe\n',
     'a wiping\n',

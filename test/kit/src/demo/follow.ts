@@ -2,20 +2,22 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { createLogUpdate } from 'log-update';
 import type { ObservableMachine, StageName } from '../machine/state.ts';
 import { coloured, type DemoView, frame, type MachineView, plainLine } from './display.ts';
-import { isDone, type Standing, UNKNOWN } from './standing.ts';
-import type { DemoWorld } from './world.ts';
+import { CLEAN, type Standing, UNKNOWN } from './standing.ts';
+import type { DemoWorld, LogLine } from './world.ts';
 
 /** A stream people read: a terminal, or anything else. */
 export type Output = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
 
 const FRAME_MS = 100;
+/** Lines of the machines' logs that a frame shows. */
+const LOG_LINES = 6;
 
 /** What the API has said of each machine so far, by UUID. */
 type Standings = Map<string, Standing>;
 
 /**
- * Switches the machines on and shows them until all are clean and off, none can be any more, the deadline has come or the signal aborts. True
- * when all are clean and off.
+ * Switches the machines on and shows them until all have got as far as they shall, none can any more, the deadline has come or the signal
+ * aborts. True when all have.
  */
 export async function follow(world: DemoWorld, given: { output: Output; deadlineMs: number; signal: AbortSignal }): Promise<boolean> {
   const { output, deadlineMs } = given;
@@ -23,9 +25,12 @@ export async function follow(world: DemoWorld, given: { output: Output; deadline
   const signal = AbortSignal.any([given.signal, stop.signal]);
   const standings: Standings = new Map();
   const views = () => world.machines.map((machine) => viewOf(machine, standings));
+  const { title, goal } = world;
   const display = output.isTTY
-    ? liveDisplay(output, () => ({ title: world.title, machines: views(), nowMs: Date.now(), deadlineMs }))
+    ? liveDisplay(output, () => ({ title, goal, machines: views(), nowMs: Date.now(), deadlineMs }))
     : plainDisplay(world, output, standings);
+  const nameOf = (uuid: string) => world.machines.find((machine) => machine.uuid === uuid)?.name ?? uuid;
+  world.onLog((line) => display.onLog({ ...line, name: nameOf(line.uuid) }));
   const all = allDone(world, { standings, signal, onChange: display.onStanding });
   const ticker = setInterval(display.tick, FRAME_MS);
   world.powerOn(given.signal);
@@ -49,7 +54,7 @@ const viewOf = (machine: ObservableMachine, standings: Standings): MachineView =
   standing: standings.get(machine.uuid) ?? UNKNOWN,
 });
 
-/** Resolves with true when every machine is clean and off. */
+/** Resolves with true when every machine has got as far as it shall. */
 async function allDone(
   world: DemoWorld,
   given: { standings: Standings; signal: AbortSignal; onChange: (machine: ObservableMachine, before: Standing) => void },
@@ -62,7 +67,7 @@ async function allDone(
     const before = standings.get(uuid) ?? UNKNOWN;
     standings.set(uuid, standing);
     onChange(machine, before);
-    if (world.machines.every((one) => isDone(standings.get(one.uuid) ?? UNKNOWN))) resolve(true);
+    if (world.machines.every((one) => world.goal.isReached(standings.get(one.uuid) ?? UNKNOWN))) resolve(true);
   };
   world.watchStandings(look, signal).then(() => resolve(false), reject);
   return await promise;
@@ -71,7 +76,7 @@ async function allDone(
 /** Resolves with false when at least one machine failed, and no other is still on its way. */
 function allSettled(world: DemoWorld, standings: Standings): Promise<false> {
   return new Promise((resolve) => {
-    const isSettled = ({ state, uuid }: ObservableMachine) => state.stage === 'failed' || isDone(standings.get(uuid) ?? UNKNOWN);
+    const isSettled = ({ state, uuid }: ObservableMachine) => state.stage === 'failed' || world.goal.isReached(standings.get(uuid) ?? UNKNOWN);
     const look = () => {
       if (world.machines.some(({ state }) => state.stage === 'failed') && world.machines.every(isSettled)) resolve(false);
     };
@@ -81,15 +86,21 @@ function allSettled(world: DemoWorld, standings: Standings): Promise<false> {
 
 interface Display {
   tick(): void;
+  onLog(line: LogLine & { readonly name: string }): void;
   onStanding(machine: ObservableMachine, before: Standing): void;
   end(): void;
 }
 
-function liveDisplay(output: Output, view: () => Omit<DemoView, 'width'>): Display {
+function liveDisplay(output: Output, view: () => Omit<DemoView, 'width' | 'logs'>): Display {
   const update = createLogUpdate(output as NodeJS.WriteStream);
-  const tick = () => update(coloured(frame({ ...view(), width: (output.columns ?? 80) - 1 })).join('\n'));
+  const logs: string[] = [];
+  const tick = () => update(coloured(frame({ ...view(), logs, width: (output.columns ?? 80) - 1 })).join('\n'));
   return {
     tick,
+    onLog({ name, text }) {
+      logs.push(`${name} ${text}`);
+      if (logs.length > LOG_LINES) logs.shift();
+    },
     onStanding: () => undefined,
     end() {
       tick();
@@ -118,11 +129,12 @@ function plainDisplay(world: DemoWorld, output: Output, standings: Standings): D
   );
   return {
     tick: () => undefined,
+    onLog: ({ name, text }) => void output.write(`${new Date().toISOString().slice(11, 23)} ${name} | ${text}\n`),
     onStanding(machine, before) {
       const standing = standings.get(machine.uuid)!;
       if (standing.isAccepted && !before.isAccepted) reached(machine, 'accepted', { ...standing, isClean: false });
       if (standing.isClean && !before.isClean) reached(machine, 'clean', standing);
-      if (isDone(standing) && !isDone(before)) reached(machine, 'off', standing);
+      if (CLEAN.isReached(standing) && !CLEAN.isReached(before)) reached(machine, 'off', standing);
       else if (standing.trouble && standing.trouble !== before.trouble) write(viewOf(machine, standings));
     },
     end: () => stops.forEach((stop) => stop()),

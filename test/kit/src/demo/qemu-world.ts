@@ -20,7 +20,8 @@ import {
 } from '../qemu/index.ts';
 import type { DemoOptions } from './options.ts';
 import { QemuMachine } from './qemu-machine.ts';
-import { standingOf } from './standing.ts';
+import { CLEAN } from './standing.ts';
+import { Standings } from './standings.ts';
 import type { DemoWorld } from './world.ts';
 
 /** What `npm run build:agent` makes. */
@@ -48,13 +49,15 @@ export async function qemuWorld(options: DemoOptions): Promise<DemoWorld> {
   const owner = new AbortController();
   stack.defer(() => owner.abort());
   const owned = acceptAll(resources, racked, owner.signal);
+  const standings = new Standings(resources);
   const kept = stack.move();
   return {
     title: `Sidero Metal: ${machines.length} QEMU machines with BMCs network-boot from ${network.address}, on a network of their own`,
     machines,
-    standings: async () =>
-      new Map((await resources.list(ServerKind, {}, { live: true })).map((server) => [server.metadata.name, standingOf(server)])),
-    watchStandings: (onStanding, signal) => resources.watch(ServerKind, ({ object }) => onStanding(object.metadata.name, standingOf(object)), signal),
+    goal: CLEAN,
+    standings: () => standings.all(),
+    watchStandings: (onStanding, signal) => standings.watch(onStanding, signal),
+    onLog: () => undefined,
     kubeconfig: join(options.dataDir, 'kubeconfig'),
     logs: join(options.dataDir, '*.log'),
     done: Promise.race([owned, plane.exited.then((how) => Promise.reject(new Error(`sidero start ended: ${how}`)))]),

@@ -1,7 +1,8 @@
-import { createWriteStream } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { createWriteStream, type WriteStream } from 'node:fs';
+import { cp, mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { createLogger, ServerKind } from '@sidero/core';
+import { createLogger, definePlugin, type Plugin, type ServerEvent } from '@sidero/core';
+import type { RunningSidero } from '@sidero/core/start';
 import { agent } from '@sidero/plugin-agent';
 import { apiserver } from '@sidero/plugin-apiserver';
 import { bootIpxe } from '@sidero/plugin-boot-ipxe';
@@ -9,15 +10,20 @@ import { caps } from '@sidero/plugin-caps';
 import { ipmi } from '@sidero/plugin-ipmi';
 import { managementApi } from '@sidero/plugin-management-api';
 import { redfish } from '@sidero/plugin-redfish';
+import { siderolink } from '@sidero/plugin-siderolink';
 import { wakeOnLan } from '@sidero/plugin-wake-on-lan';
+import * as z from 'zod';
 import { SimulatedBmc } from '../bmc/simulated-bmc.ts';
 import { fleet } from '../machine/fleet.ts';
+import type { SimulatedMachine } from '../machine/machine.ts';
 import { simulatedPower } from '../machine/simulated-power.ts';
 import { startPlane } from '../plane.ts';
 import { writeStandIns } from '../stand-ins.ts';
 import type { DemoOptions } from './options.ts';
-import { standingOf } from './standing.ts';
-import type { DemoWorld } from './world.ts';
+import { applyRackCluster, ENVIRONMENT, type RackCluster } from './rack-cluster.ts';
+import { CLEAN, INSTALLED } from './standing.ts';
+import { type OnStanding, Standings } from './standings.ts';
+import type { DemoWorld, LogLine } from './world.ts';
 
 /** Speed of a machine's link for downloads over HTTP: 400 Mbit/s, so that the eye can follow. */
 const BYTES_PER_SECOND = 50_000_000;
@@ -25,54 +31,109 @@ const BYTES_PER_SECOND = 50_000_000;
 /** About what Debian's cloud kernel and our initial RAM disk have. */
 const AGENT_SIZES = { kernelBytes: 10_000_000, initrdBytes: 30_000_000 };
 
-/** A management plane in this process, with every plugin there is, and simulated machines with a power driver of their own. Needs no root and no network but loopback. */
+/**
+ * A management plane in this process, with every plugin there is, and simulated machines with a power driver of their own. Needs no root and no
+ * network but loopback: SideroLink goes without WireGuard here.
+ */
 export async function simulatedWorld(options: DemoOptions): Promise<DemoWorld> {
-  const dataDir = resolve(options.dataDir);
-  await rm(dataDir, { recursive: true, force: true });
-  await mkdir(dataDir, { recursive: true });
-  const logFile = join(dataDir, 'sidero.log');
-  const log = createWriteStream(logFile);
-  await writeStandIns(dataDir, AGENT_SIZES);
-  const base = options.portBase;
+  const log = await prepare(options.dataDir);
   const bmcs = new Map<string, SimulatedBmc>();
-  const { sidero, plane } = await startPlane({
-    dataDir,
-    log: createLogger({ destination: log }),
-    ports: base === undefined ? undefined : { http: base, tftp: base + 1, dhcp: base + 3 },
-    plugins: ({ tftp }) => [
-      apiserver({ port: base === undefined ? 0 : base + 2 }),
-      agent({ autoAccept: true }),
-      bootIpxe({ tftpPort: tftp, tftpAddress: '127.0.0.1' }),
-      simulatedPower((uuid) => bmcs.get(uuid)),
-      redfish(),
-      ipmi(),
-      managementApi(),
-      wakeOnLan(),
-      caps(),
-    ],
-  });
-  const machines = fleet(options.servers, { plane, seed: 'demo', bytesPerSecond: BYTES_PER_SECOND });
+  const listeners = new Set<(line: LogLine) => void>();
+  const { sidero, plane } = await start(options, { log, plugins: [simulatedPower((uuid) => bmcs.get(uuid)), logTap(listeners)] });
+  const machines = fleet(options.servers, { plane, seed: 'demo', bytesPerSecond: BYTES_PER_SECOND, isTalos: true });
   for (const machine of machines) bmcs.set(machine.uuid, new SimulatedBmc({ chassis: machine }));
+  const standings = new Standings(sidero.resources);
+  listeners.add(({ uuid }) => standings.hears(uuid));
+  const rack = rackOnceClean(sidero, machines);
   return {
-    title: `Sidero Metal: ${machines.length} simulated machines network-boot from 127.0.0.1:${plane.http} (HTTP, gRPC) and :${plane.tftp} (TFTP)`,
+    title: `Sidero Metal: ${machines.length} simulated machines network-boot from 127.0.0.1:${plane.http} (HTTP, gRPC) and :${plane.tftp} (TFTP); SideroLink is a loopback tunnel here, without encryption`,
     machines,
-    async standings() {
-      const servers = await sidero.resources.list(ServerKind, {}, { live: true });
-      return new Map(servers.map((server) => [server.metadata.name, standingOf(server)]));
-    },
-    watchStandings: (onStanding, signal) =>
-      sidero.resources.watch(ServerKind, ({ object }) => onStanding(object.metadata.name, standingOf(object)), signal),
+    goal: INSTALLED,
+    standings: () => standings.all(),
+    watchStandings: (onStanding, signal) => standings.watch(rack.look(onStanding), signal),
+    onLog: (listener) => void listeners.add(listener),
     kubeconfig: join(options.dataDir, 'kubeconfig'),
     logs: join(options.dataDir, 'sidero.log'),
-    done: sidero.done,
+    done: Promise.race([sidero.done, rack.failed]),
     powerOn: (signal) => {
       // Whatever stops a machine shows in its state.
       for (const machine of machines) machine.run(signal).catch(() => undefined);
     },
     async [Symbol.asyncDispose]() {
       for (const machine of machines) machine.cutPower('the demo is over');
+      await rack.close();
       await sidero.close();
       log.end();
+    },
+  };
+}
+
+async function prepare(folder: string): Promise<WriteStream> {
+  const dataDir = resolve(folder);
+  await rm(dataDir, { recursive: true, force: true });
+  await mkdir(dataDir, { recursive: true });
+  await writeStandIns(dataDir, AGENT_SIZES);
+  await cp(join(dataDir, 'env', 'agent-amd64'), join(dataDir, 'env', ENVIRONMENT), { recursive: true });
+  return createWriteStream(join(dataDir, 'sidero.log'));
+}
+
+function start(options: DemoOptions, given: { readonly log: WriteStream; readonly plugins: readonly Plugin[] }) {
+  const base = options.portBase;
+  return startPlane({
+    dataDir: resolve(options.dataDir),
+    log: createLogger({ destination: given.log }),
+    ports: base === undefined ? undefined : { http: base, tftp: base + 1, dhcp: base + 3, logs: base + 4, events: base + 5 },
+    plugins: ({ tftp, logs, events }) => [
+      apiserver({ port: base === undefined ? 0 : base + 2 }),
+      agent({ autoAccept: true }),
+      bootIpxe({ tftpPort: tftp, tftpAddress: '127.0.0.1' }),
+      ...given.plugins,
+      redfish(),
+      ipmi(),
+      managementApi(),
+      wakeOnLan(),
+      siderolink({ tunnel: 'loopback', logPort: logs, eventPort: events }),
+      caps({ standalone: true }),
+    ],
+  });
+}
+
+/** Hands on what machines log. */
+function logTap(listeners: ReadonlySet<(line: LogLine) => void>): Plugin {
+  const tell = (event: ServerEvent): void => {
+    if (event.type !== 'log' || !event.uuid) return;
+    const { msg } = JSON.parse(event.line) as { msg?: string };
+    for (const listener of listeners) listener({ uuid: event.uuid, text: (msg ?? '').trimEnd() });
+  };
+  const plugin = definePlugin({ name: 'demo', options: z.strictObject({}), setup: ({ hooks }) => hooks.stream.tap('demo', tell) });
+  return plugin();
+}
+
+/** Applies the cluster once all machines are clean and off, and has each that runs join it. */
+function rackOnceClean({ resources }: RunningSidero, machines: readonly SimulatedMachine[]) {
+  const { promise: failed, reject } = Promise.withResolvers<never>();
+  const clean = new Set<string>();
+  let rack: Promise<RackCluster> | undefined;
+  const join = async ({ uuid, name }: SimulatedMachine) => (await rack)?.join(uuid, `talos-${name}`);
+  for (const machine of machines) {
+    machine.onState(({ stage }) => {
+      if (stage === 'running') join(machine).catch(reject);
+    });
+  }
+  return {
+    failed,
+    look:
+      (onStanding: OnStanding): OnStanding =>
+      (uuid, standing) => {
+        onStanding(uuid, standing);
+        if (CLEAN.isReached(standing)) clean.add(uuid);
+        if (rack || !machines.every((machine) => clean.has(machine.uuid))) return;
+        rack = applyRackCluster(resources, machines.length);
+        rack.catch(reject);
+      },
+    async close() {
+      const made = await rack?.catch(() => undefined);
+      await made?.[Symbol.asyncDispose]();
     },
   };
 }

@@ -1,12 +1,22 @@
 import { expect, test } from 'vitest';
-import { aServer } from '../fixtures.ts';
-import { isDone, standingOf } from './standing.ts';
+import { aBinding, aServer } from '../fixtures.ts';
+import { CLEAN, INSTALLED, standingOf } from './standing.ts';
 
 test('a Server that is clean and off is done', () => {
   const standing = standingOf(aServer({ spec: { accepted: true }, status: { isClean: true, power: 'off' } }));
   expect(standing).toMatchObject({ isAccepted: true, isClean: true, isOff: true });
-  expect(isDone(standing)).toBe(true);
-  expect(isDone(standingOf(aServer({ status: { isClean: true, power: 'unknown' } })))).toBe(false);
+  expect(CLEAN.isReached(standing)).toBe(true);
+  expect(CLEAN.isReached(standingOf(aServer({ status: { isClean: true, power: 'unknown' } })))).toBe(false);
+});
+
+test('a node counts when Talos says that it is installed, and its log has been heard', () => {
+  const server = aServer({ spec: { accepted: true }, status: { isClean: false, wipe: { state: 'done' } } });
+  const conditions = [{ type: 'TalosInstalled', status: 'True' as const, lastTransitionTime: '2026-11-29T12:00:00Z' }];
+  const binding = aBinding({ status: { conditions } });
+  expect(standingOf(server, { binding, isStreaming: true })).toMatchObject({ isWiped: true, isClean: false, isInstalled: true, isStreaming: true });
+  expect(INSTALLED.isReached(standingOf(server, { binding, isStreaming: true }))).toBe(true);
+  expect(INSTALLED.isReached(standingOf(server, { binding, isStreaming: false }))).toBe(false);
+  expect(INSTALLED.isReached(standingOf(server, { binding: undefined, isStreaming: true }))).toBe(false);
 });
 
 test('the wipe that goes on counts the bytes of all disks that are not kept', () => {

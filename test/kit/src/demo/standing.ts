@@ -1,4 +1,4 @@
-import type { DiskRecord, Server } from '@sidero/core';
+import { type DiskRecord, isTrue, type Server, type ServerBinding } from '@sidero/core';
 import type { Progress } from '../machine/state.ts';
 
 /** What the API says of a machine. Only this makes it count, whatever the machine believes. */
@@ -9,6 +9,12 @@ export interface Standing {
   readonly isClean: boolean;
   /** `status.power`, as the machine's power driver read it. */
   readonly isOff: boolean;
+  /** It was wiped, and may be in use since. */
+  readonly isWiped: boolean;
+  /** Talos says that it is installed. */
+  readonly isInstalled: boolean;
+  /** Its kernel log has been heard. */
+  readonly isStreaming: boolean;
   /** How far the wipe is that goes on now. */
   readonly wipe?: Progress;
   /** Why it is where it is, for when the time is up. */
@@ -17,16 +23,38 @@ export interface Standing {
   readonly trouble?: string;
 }
 
+/** How far a demo takes its machines. */
+export interface Goal {
+  /** What a machine is that has got there: "3 of 3 ...". */
+  readonly words: string;
+  isReached(standing: Standing): boolean;
+}
+
+/** Wiped and off, free for whoever wants it. */
+export const CLEAN: Goal = { words: 'clean and off', isReached: ({ isClean, isOff }) => isClean && isOff };
+/** A node of a cluster, on its disk, that is heard. */
+export const INSTALLED: Goal = { words: 'installed and streaming', isReached: ({ isInstalled, isStreaming }) => isInstalled && isStreaming };
+
 /** Names of `status.step` in which a server waits for somebody to put something right. */
 const TROUBLES = ['BmcTrouble', 'Cordoned', 'Fenced', 'Held', 'NeedsHands', 'PowerFailing', 'PowerHeld', 'WipeStopped'];
 
 /** A machine without a Server. */
-export const UNKNOWN: Standing = { isAccepted: false, isClean: false, isOff: false };
+export const UNKNOWN: Standing = {
+  isAccepted: false,
+  isClean: false,
+  isOff: false,
+  isWiped: false,
+  isInstalled: false,
+  isStreaming: false,
+};
 
-/** Where the demo wants every machine. */
-export const isDone = ({ isClean, isOff }: Standing): boolean => isClean && isOff;
+/** What else than the Server tells of a machine. */
+export interface InUse {
+  readonly binding: ServerBinding | undefined;
+  readonly isStreaming: boolean;
+}
 
-export function standingOf({ spec, status }: Server): Standing {
+export function standingOf({ spec, status }: Server, inUse?: InUse): Standing {
   const { state, message, disks = [] } = status?.wipe ?? {};
   const { name = '', reason } = status?.step ?? {};
   const failure = state === 'failed' || state === 'stalled' ? message : undefined;
@@ -36,6 +64,9 @@ export function standingOf({ spec, status }: Server): Standing {
     isAccepted: spec?.accepted === true,
     isClean: status?.isClean === true,
     isOff: status?.power === 'off',
+    isWiped: status?.isClean === true || state === 'done',
+    isInstalled: isTrue(inUse?.binding?.status?.conditions, 'TalosInstalled'),
+    isStreaming: inUse?.isStreaming ?? false,
     ...((state === 'handed' || state === 'running') && { wipe: progressOf(disks) }),
     ...(why && { why }),
     ...(trouble && { trouble }),

@@ -12,6 +12,7 @@ import type { IpxeHost, IpxeOutcome } from './ipxe/command.ts';
 import { runIpxe } from './ipxe/interpreter.ts';
 import { ipv4Setting, macSetting, textSetting, uuidSetting } from './ipxe/settings.ts';
 import { loadBootFile } from './firmware.ts';
+import { type InstalledTalos, runTalos } from '../talos/talos.ts';
 import { type MachineState, type ObservableMachine, type StageName, type Progress, StateLog, type States, whilePowered } from './state.ts';
 
 /** The management plane as a machine finds it. */
@@ -59,6 +60,8 @@ export interface MachineOptions {
   readonly bytesPerSecond?: number;
   /** The agent that it boots. Default ours. */
   readonly agent?: AgentKind;
+  /** What it boots from an Environment is Talos, which installs itself, joins SideroLink and runs. Default: something that is not followed. */
+  readonly isTalos?: boolean;
   /** How fast each of its disks is wiped, by any method. Default 1 TB/s, about what discarding takes. */
   readonly wipeBytesPerSecond?: number;
 }
@@ -97,6 +100,8 @@ export class SimulatedMachine implements ObservableMachine, Chassis {
   /** Aborts when the power goes; undefined while the machine is off. */
   #power: AbortController | undefined;
   #hasDied = false;
+  /** What is on its first disk, as long as that is a system. */
+  #talos: InstalledTalos | undefined;
 
   constructor(options: MachineOptions) {
     this.#options = options;
@@ -195,13 +200,18 @@ export class SimulatedMachine implements ObservableMachine, Chassis {
   async #boot(on: AbortSignal, override: BootOverride): Promise<void> {
     const states = whilePowered(this.#states, on);
     for (let boot = override; ; boot = NO_OVERRIDE) {
-      if (boot.device !== 'network' && this.disks.some(({ content }) => content === 'system')) return states.enter('disk');
+      if (boot.device !== 'network' && this.disks.some(({ content }) => content === 'system')) return await this.#bootDisk(states, on);
       await this.#loadFirmware(states, on);
       const outcome = await this.#ipxe(states, on);
       const isAgent = outcome.action === 'boot' && outcome.args.some((arg) => arg.startsWith('sidero.endpoint='));
-      if (outcome.action !== 'reboot' && !isAgent) return this.#leave(outcome, states);
+      const isTalos = this.#options.isTalos === true && outcome.action === 'boot' && !isAgent;
+      if (outcome.action !== 'reboot' && !isAgent && !isTalos) return await this.#leave(outcome, states, on);
       if (outcome.action !== 'boot') continue;
       this.kernelArgs = outcome.args;
+      if (isTalos) {
+        await this.#installTalos(states, on);
+        continue;
+      }
       // A machine whose agent hangs stays until it is switched off.
       if (this.#options.misbehaviour?.isMute) return states.enter('agent', { detail: 'its agent hangs' });
       await this.#agent(states, on);
@@ -209,18 +219,41 @@ export class SimulatedMachine implements ObservableMachine, Chassis {
   }
 
   /** Where the machine goes when it is not to run our agent. */
-  #leave(outcome: IpxeOutcome, states: States): void {
+  async #leave(outcome: IpxeOutcome, states: States, on: AbortSignal): Promise<void> {
     if (outcome.action === 'poweroff') return this.cutPower('its boot script switched it off');
     if (outcome.action === 'boot') {
       this.kernelArgs = outcome.args;
-      // What is booted over the network installs itself, as Talos does.
-      for (const [index, disk] of this.disks.entries()) disk.content = index === 0 ? 'system' : 'data';
+      this.#hasInstalled();
       return states.enter('environment', { detail: outcome.kernel.pathname });
     }
     if (outcome.action === 'exit' && outcome.status !== 0)
       throw failure('SIDERO_MACHINE_IPXE_FAILED', { problem: this.console.at(-1) ?? `status ${outcome.status}` });
     // After iPXE exits, firmware goes on with the next device: the disk.
-    states.enter('disk');
+    await this.#bootDisk(states, on);
+  }
+
+  /** What is booted over the network installs itself, as Talos does. */
+  #hasInstalled(): void {
+    for (const [index, disk] of this.disks.entries()) disk.content = index === 0 ? 'system' : 'data';
+  }
+
+  async #installTalos(states: States, on: AbortSignal): Promise<void> {
+    const installed = await runTalos(this.#talosRun(states, on, undefined));
+    on.throwIfAborted();
+    this.#hasInstalled();
+    this.#talos = installed;
+  }
+
+  async #bootDisk(states: States, on: AbortSignal): Promise<void> {
+    if (this.disks[0]?.content !== 'system') this.#talos = undefined;
+    if (this.#talos) await runTalos(this.#talosRun(states, on, this.#talos));
+    else states.enter('disk');
+  }
+
+  #talosRun(states: States, signal: AbortSignal, installed: InstalledTalos | undefined): Parameters<typeof runTalos>[0] {
+    const { timeFactor = 1 } = this.#options;
+    const args = installed ? [] : this.kernelArgs;
+    return { uuid: this.uuid, name: this.name, args, installed, address: this.address, states, timeFactor, signal };
   }
 
   async #loadFirmware(states: States, signal: AbortSignal): Promise<void> {

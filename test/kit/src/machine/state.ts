@@ -1,4 +1,4 @@
-/** A stretch of a machine's way from nothing to clean; `label` and `waitsFor` are what a display shows. */
+/** A stretch of a machine's way from nothing to a node that runs; `label` and `waitsFor` are what a display shows. */
 export interface Stage {
   readonly name: string;
   readonly label: string;
@@ -7,7 +7,7 @@ export interface Stage {
 }
 
 /**
- * The stages in the order a machine goes through them; a clean one is switched off, and back at the first. Simulated machines have no
+ * The stages in the order a machine goes through them; a clean one is switched off, and back at the first, until it is allocated. Simulated machines have no
  * `firmware` and no `linux`: they need no time for either.
  */
 export const STAGES = [
@@ -24,6 +24,9 @@ export const STAGES = [
   { name: 'accepted', label: 'accepted', waitsFor: 'the order to wipe' },
   { name: 'wiping', label: 'wiping', waitsFor: '' },
   { name: 'clean', label: 'clean', waitsFor: 'the power to go off' },
+  { name: 'configuring', label: 'Talos', waitsFor: 'its configuration' },
+  { name: 'installing', label: 'installing', waitsFor: '' },
+  { name: 'running', label: 'running', waitsFor: '' },
 ] as const satisfies readonly Stage[];
 
 /** Where a machine can be besides: it boots something that is not ours to follow, or it gave up. */

@@ -1,52 +1,69 @@
 import { once } from 'node:events';
-import { connect, createServer, type Socket } from 'node:net';
+import { createServer, type NetConnectOpts, connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Namespace } from './namespace.ts';
 
-/** A way into a network for TCP clients outside it. */
+/** A way into a network, or out of it, for TCP clients. */
 export interface Forward extends AsyncDisposable {
-  /** Port on 127.0.0.1, outside. */
+  /** Port on 127.0.0.1, on both sides. */
   readonly port: number;
 }
 
+/** On which side the clients are. */
+export type ClientSide = 'outside' | 'inside';
+
 /**
- * Carries TCP from 127.0.0.1:`port` out here to 127.0.0.1:`port` in there, over a Unix socket: those are not bound to a
- * network namespace. The same port on both sides lets a kubeconfig written inside work outside.
+ * Carries TCP between 127.0.0.1:`port` out here and 127.0.0.1:`port` in there, over a Unix socket: those are not bound to a
+ * network namespace. The same port on both sides lets a kubeconfig written on one work on the other.
  */
-export async function forward(space: Namespace, { port, dir }: { port: number; dir: string }): Promise<Forward> {
+export async function forward(
+  space: Namespace,
+  { port, dir, clients }: { readonly port: number; readonly dir: string; readonly clients: ClientSide },
+): Promise<Forward> {
   const path = join(dir, `forward-${port}.sock`);
-  const inner = await space.start([process.execPath, '--eval', INNER, path, String(port)], { name: `forward of port ${port}` });
+  const tcp = { port, host: '127.0.0.1' };
+  const name = `forward of port ${port}`;
+  const outer = clients === 'outside' ? relay(tcp, { path }) : relay({ path }, tcp);
+  const ends = clients === 'outside' ? [{ path }, tcp] : [tcp, { path }];
+  const inner = await space.start([process.execPath, '--eval', INNER, ...ends.map((end) => JSON.stringify(end))], { name });
   await inner.line(/^listening$/, { timeoutMs: 10_000 });
+  await once(outer.server, 'listening');
+  return {
+    port,
+    async [Symbol.asyncDispose]() {
+      outer.close();
+      await inner.stop();
+    },
+  };
+}
+
+/** Takes connections at one address and makes one to the other for each. */
+function relay(at: NetConnectOpts, to: NetConnectOpts) {
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
-    const there = connect(path);
+    const there = connect(to);
     for (const socket of [client, there]) {
       sockets.add(socket);
       socket.on('error', () => undefined).on('close', () => sockets.delete(socket));
     }
     client.pipe(there).on('close', () => client.destroy());
     there.pipe(client).on('close', () => there.destroy());
-  });
-  server.listen(port, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    port,
-    async [Symbol.asyncDispose]() {
-      server.close();
-      for (const socket of sockets) socket.destroy();
-      await inner.stop();
-    },
+  }).listen(at);
+  const close = () => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
   };
+  return { server, close };
 }
 
 // CommonJS, as --eval takes it.
 const INNER = `
 const net = require('node:net');
-const [path, port] = process.argv.slice(1);
+const [at, to] = process.argv.slice(1).map((end) => JSON.parse(end));
 net.createServer((client) => {
-  const there = net.connect(Number(port), '127.0.0.1');
+  const there = net.connect(to);
   for (const socket of [client, there]) socket.on('error', () => {});
   client.pipe(there).on('close', () => client.destroy());
   there.pipe(client).on('close', () => there.destroy());
-}).listen(path, () => console.log('listening'));
+}).listen(at, () => console.log('listening'));
 `;

@@ -21,6 +21,8 @@ export interface Network extends Namespace {
   addHost(address: string): Promise<Namespace>;
   /** Makes a TCP port of ours inside reachable on the same port of 127.0.0.1 outside. */
   forward(port: number): Promise<Forward>;
+  /** Makes a TCP port of 127.0.0.1 outside reachable on the same port of 127.0.0.1 inside. */
+  bring(port: number): Promise<Forward>;
 }
 
 const PREFIX = 'sidero-qemu-';
@@ -77,7 +79,10 @@ function network(space: Namespace, { dir, stack }: { dir: string; stack: AsyncDi
       return host;
     },
     async forward(port) {
-      return stack.use(await forward(space, { port, dir }));
+      return stack.use(await forward(space, { port, dir, clients: 'outside' }));
+    },
+    async bring(port) {
+      return stack.use(await forward(space, { port, dir, clients: 'inside' }));
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };

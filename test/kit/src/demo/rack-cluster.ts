@@ -1,0 +1,115 @@
+import { createMetrics, createResourceClient, type Kind, type KubeObject, type ResourceClient, SecretKind, ServerClassKind } from '@sidero/core';
+import { EnvironmentKind } from '@sidero/core';
+import { type ApiServer, startApiServer } from '@sidero/plugin-apiserver';
+import { clusterApiKinds, MetalClusterKind, MetalMachineKind } from '@sidero/plugin-caps';
+import { silentLogger } from '../test-sidero.ts';
+import { aTalosConfig } from '../talos-config.ts';
+
+const NAME = 'rack-1';
+const NAMESPACE = 'default';
+const { cluster: ClusterKind, machine: MachineKind } = clusterApiKinds('v1beta1');
+const NodeKind: Kind<KubeObject> = { apiVersion: 'v1', kind: 'Node', plural: 'nodes', namespaced: false };
+const INFRASTRUCTURE = 'infrastructure.cluster.x-k8s.io/v1alpha3';
+const METAL = 'metal.sidero.dev/v1alpha2';
+
+/** Folder of the Environment's files under the data directory's `env`. */
+export const ENVIRONMENT = 'talos';
+
+/** What the cluster's machines run, and where its API is. */
+export interface RackCluster extends AsyncDisposable {
+  readonly name: string;
+  /** A machine runs: its Node is there. */
+  join(uuid: string, node: string): Promise<void>;
+}
+
+/**
+ * Makes a cluster as docs/first-cluster.md has it: one control plane and as many workers as there are machines besides, and an API of its own,
+ * which is as much of a cluster as simulated machines can be.
+ */
+export async function applyRackCluster(resources: ResourceClient, machines: number): Promise<RackCluster> {
+  const api = await startApiServer({ customResources: [] });
+  const client = createResourceClient({ kubeConfig: () => api.kubeConfig, log: silentLogger(), metrics: createMetrics(), component: 'demo' });
+  const endpoint = new URL(api.url);
+  await createClusterObjects(resources, endpoint);
+  for (let index = 0; index < machines; index++) await createMachine(resources, { index, endpoint: endpoint.hostname });
+  let kubeconfig: Promise<unknown> | undefined;
+  return {
+    name: NAME,
+    async join(uuid, node) {
+      // As `talosctl bootstrap` and `talosctl kubeconfig` do, once there is a node.
+      kubeconfig ??= createSecret(resources, `${NAME}-kubeconfig`, api.kubeconfigYaml);
+      await kubeconfig;
+      const known = await client.get(NodeKind, { name: node }, { live: true });
+      if (!known) await client.create(NodeKind, nodeOf(node, uuid));
+    },
+    [Symbol.asyncDispose]: () => close(client, api),
+  };
+}
+
+async function close(client: { close(): Promise<void> }, api: ApiServer): Promise<void> {
+  await client.close();
+  await api.close();
+}
+
+const nodeOf = (name: string, uuid: string): KubeObject => ({
+  apiVersion: 'v1',
+  kind: 'Node',
+  metadata: { name, labels: { 'metal.sidero.dev/uuid': uuid } },
+});
+
+async function createClusterObjects(resources: ResourceClient, { hostname, port }: URL): Promise<void> {
+  const here = { name: NAME, namespace: NAMESPACE };
+  await resources.create(EnvironmentKind, {
+    apiVersion: METAL,
+    kind: 'Environment',
+    metadata: { name: ENVIRONMENT },
+    spec: { kernel: { args: ['talos.platform=metal'] } },
+  });
+  await resources.create(ServerClassKind, {
+    apiVersion: METAL,
+    kind: 'ServerClass',
+    metadata: { name: NAME },
+    spec: { environmentRef: { name: ENVIRONMENT } },
+  });
+  await resources.create(MetalClusterKind, {
+    apiVersion: INFRASTRUCTURE,
+    kind: 'MetalCluster',
+    metadata: here,
+    spec: { controlPlaneEndpoint: { host: hostname, port: Number(port) } },
+  });
+  await resources.create(ClusterKind, {
+    apiVersion: 'cluster.x-k8s.io/v1beta1',
+    kind: 'Cluster',
+    metadata: here,
+    spec: { infrastructureRef: { apiVersion: INFRASTRUCTURE, kind: 'MetalCluster', name: NAME } },
+  });
+}
+
+async function createMachine(resources: ResourceClient, { index, endpoint }: { index: number; endpoint: string }): Promise<void> {
+  const type = index === 0 ? 'controlplane' : 'worker';
+  const name = index === 0 ? `${NAME}-cp-0` : `${NAME}-workers-${index - 1}`;
+  const here = { name, namespace: NAMESPACE };
+  await createSecret(resources, name, aTalosConfig({ type, cluster: NAME, endpoint }));
+  await resources.create(MetalMachineKind, {
+    apiVersion: INFRASTRUCTURE,
+    kind: 'MetalMachine',
+    metadata: here,
+    spec: { serverClassRef: { apiVersion: METAL, kind: 'ServerClass', name: NAME } },
+  });
+  const labels: Record<string, string> = type === 'controlplane' ? { 'cluster.x-k8s.io/control-plane': '' } : {};
+  await resources.create(MachineKind, {
+    apiVersion: 'cluster.x-k8s.io/v1beta1',
+    kind: 'Machine',
+    metadata: { ...here, labels },
+    spec: {
+      clusterName: NAME,
+      bootstrap: { dataSecretName: name },
+      infrastructureRef: { apiVersion: INFRASTRUCTURE, kind: 'MetalMachine', name },
+    },
+  });
+}
+
+function createSecret(resources: ResourceClient, name: string, value: string): Promise<unknown> {
+  const data = { value: Buffer.from(value).toString('base64') };
+  return resources.create(SecretKind, { apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace: NAMESPACE }, data });
+}

@@ -1,0 +1,64 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { create, type DescMessage, type MessageInitShape } from '@bufbuild/protobuf';
+import { type Any, anyPack } from '@bufbuild/protobuf/wkt';
+import { EventSinkService } from '@sidero/plugin-siderolink/protocol';
+import { UnaryChannel } from './unary-call.ts';
+
+const RETRY_MS = 1000;
+
+/** What Talos tells of itself, one at a time and in order, each until it is acknowledged. */
+export class EventSender {
+  readonly #events: { readonly id: string; readonly data: Any }[] = [];
+  #wake = () => {};
+
+  tell<S extends DescMessage>(schema: S, event: MessageInitShape<S>): void {
+    this.#events.push({ id: eventId(), data: anyPack(schema, create(schema, event)) });
+    this.#wake();
+  }
+
+  /** Sends to `target` (`host:port`) from the address `from`, until the signal aborts. */
+  async send(target: string, from: string, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.#sendOver(target, from, signal).catch(() => undefined);
+      await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  async #sendOver(target: string, from: string, signal: AbortSignal): Promise<void> {
+    await using channel = new UnaryChannel(target, from);
+    while (!signal.aborted) {
+      const [event] = this.#events;
+      if (!event) {
+        await this.#more(signal);
+        continue;
+      }
+      await channel.call(EventSinkService.method.publish, { ...event, actorId: '' }, signal);
+      this.#events.shift();
+    }
+  }
+
+  #more(signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    signal.addEventListener('abort', () => resolve(), { once: true });
+    return promise;
+  }
+}
+
+const DIGITS = '0123456789abcdefghijklmnopqrstuv';
+const CHARACTERS = 20;
+
+let counter = 0;
+
+/** 20 characters, ordered by time, as Talos makes them: seconds, what tells the machine apart, and a counter, in base 32. */
+function eventId(): string {
+  counter = (counter + 1) % 0x1000000;
+  const bytes = Buffer.alloc(12);
+  bytes.writeUInt32BE(Math.floor(Date.now() / 1000));
+  randomBytes(5).copy(bytes, 4);
+  bytes.writeUIntBE(counter, 9, 3);
+  // 96 bits in groups of 5, the last one filled up with zeroes.
+  const bits = BigInt(`0x${bytes.toString('hex')}`) << 4n;
+  return Array.from({ length: CHARACTERS }, (_, index) => DIGITS[Number((bits >> BigInt(5 * (CHARACTERS - 1 - index))) & 31n)]).join('');
+}
