@@ -158,6 +158,10 @@ export const coreErrors = {
       `Server ${d.server}: ${d.request} was not answered within ${Math.round(d.waitMs / 1000)} s.`,
     next: (d: { server: string }) => `see that sidero runs and leads (its log), and sidero why ${d.server}; --wait gives it more time.`,
   },
+  SIDERO_RELEASE_INVALID: {
+    message: (d: { release: string }) => `"${d.release}" is no version of a bundle.`,
+    next: () => 'give a semantic version that begins with v: --release v0.7.1.',
+  },
   SIDERO_RESOURCE_CONFLICT: {
     message: (d: { kind: string; name: string }) => `${d.kind} ${d.name}: changed by someone else at each of our attempts.`,
     next: (d: { kind: string; name: string }) =>

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { boolean, definePlugin, integer } from '@sidero/core';
 import * as z from 'zod';
 import { ipxeFiles } from './boot-files.ts';
+import { bundlePart } from './bundle-part.ts';
 import { dhcpOptions, dhcpServices } from './dhcp/links.ts';
 import { diskBoots } from './disk-boots.ts';
 import { addRoutes } from './http-routes.ts';
@@ -35,6 +36,7 @@ export const bootIpxe = definePlugin({
   settings: { tftpPort: integer('SIDERO_TFTP_PORT'), disableDhcpProxy: boolean('SIDERO_CONTROLLER_MANAGER_DISABLE_DHCP_PROXY') },
   setup(sidero, given) {
     const { site, files } = sidero;
+    sidero.bundle.add(bundlePart(given.tftpPort));
     const directories = given.ipxeDir ? [given.ipxeDir] : [join(site.dataDir, 'ipxe'), '/usr/lib/ipxe'];
     for (const file of ipxeFiles(directories, bootstrapScript(site.authority))) files.add(file);
     for (const diskBoot of diskBoots) sidero.diskBoots.add(diskBoot);

@@ -1,6 +1,7 @@
 import { boolean, definePlugin, duration } from '@sidero/core';
 import * as z from 'zod';
 import { addAllocateCommand } from './allocate-command.ts';
+import { bundlePart } from './bundle-part.ts';
 import { clusterApiOf } from './cluster-api-version.ts';
 import { addBootArgument } from './configdata/boot-argument.ts';
 import { addConfigRoute } from './configdata/config-route.ts';
@@ -24,6 +25,7 @@ export const caps = definePlugin({
   settings: { orphanGraceMs: duration('SIDERO_CAPS_ORPHAN_GRACE'), standalone: boolean('SIDERO_CAPS_STANDALONE') },
   setup(sidero, { orphanGraceMs, standalone }) {
     for (const resource of capsCustomResources()) sidero.customResources.add(resource);
+    sidero.bundle.add(bundlePart());
     const clusterApi = clusterApiOf(sidero.resources);
     addConfigRoute(sidero, clusterApi.kinds);
     keepSources(sidero, clusterApi);
