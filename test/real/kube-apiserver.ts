@@ -49,6 +49,7 @@ interface Layout {
   readonly etcdPort: number;
   readonly peerPort: number;
   readonly port: number;
+  readonly flags: Readonly<Record<string, string>>;
 }
 
 interface Credentials {
@@ -64,12 +65,22 @@ export interface Authority {
   readonly key: webcrypto.CryptoKey;
 }
 
-/** Starts etcd and kube-apiserver; ready in about 5 s. `close` ends both and removes their data. Default: a free port, and a CA of its own. */
-export async function startKubeApiServer(given: { readonly port?: number; readonly authority?: Authority } = {}): Promise<RealKubeApi> {
+/** What an API server may be started with. */
+export interface KubeApiOptions {
+  /** Default: a free one. */
+  readonly port?: number;
+  /** Default: a CA of its own. */
+  readonly authority?: Authority;
+  /** More flags of kube-apiserver, without their dashes. */
+  readonly flags?: Readonly<Record<string, string>>;
+}
+
+/** Starts etcd and kube-apiserver; ready in about 5 s. `close` ends both and removes their data. */
+export async function startKubeApiServer(given: KubeApiOptions = {}): Promise<RealKubeApi> {
   const parts = await ensureKubernetesParts();
   const [etcdPort = 0, peerPort = 0, freePort = 0] = await freePorts(3);
   const port = given.port ?? freePort;
-  const layout: Layout = { folder: await mkdtemp(join(tmpdir(), 'sidero-kube-')), parts, etcdPort, peerPort, port };
+  const layout: Layout = { folder: await mkdtemp(join(tmpdir(), 'sidero-kube-')), parts, etcdPort, peerPort, port, flags: given.flags ?? {} };
   const credentials = await writeCredentials(layout.folder, given.authority ?? (await newAuthority()));
   const etcd = await startEtcd(layout);
   let server = await startServer(layout, credentials);
@@ -209,7 +220,7 @@ function startEtcd({ folder, parts, etcdPort, peerPort }: Layout): Promise<Progr
   return untilReady(startProgram(parts.etcd, args), 'etcd', async () => (await fetch(`${client}/health`)).ok);
 }
 
-async function startServer({ folder, parts, etcdPort, port }: Layout, { ca, token }: Credentials): Promise<Program> {
+async function startServer({ folder, parts, etcdPort, port, flags: more }: Layout, { ca, token }: Credentials): Promise<Program> {
   const flags = {
     'etcd-servers': `http://127.0.0.1:${etcdPort}`,
     'bind-address': '127.0.0.1',
@@ -228,6 +239,7 @@ async function startServer({ folder, parts, etcdPort, port }: Layout, { ca, toke
     'disable-admission-plugins': 'ServiceAccount',
     'allow-privileged': true,
     'shutdown-delay-duration': '0s',
+    ...more,
   };
   const program = startProgram(
     parts.apiServer,
