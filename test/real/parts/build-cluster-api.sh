@@ -39,6 +39,7 @@ core=sigs.k8s.io/cluster-api
 program core $core v1.10.9 $core
 program core $core v1.14.2 $core/core "$core/api => $core/api v1.14.2"
 program clusterctl $core v1.10.9 $core/cmd/clusterctl
+program clusterctl $core v1.14.2 $core/cmd/clusterctl "$core/api => $core/api v1.14.2"
 program bootstrap-talos github.com/siderolabs/cluster-api-bootstrap-provider-talos v0.6.12 github.com/siderolabs/cluster-api-bootstrap-provider-talos "$cel"
 program control-plane-talos github.com/siderolabs/cluster-api-control-plane-provider-talos v0.5.10 github.com/siderolabs/cluster-api-control-plane-provider-talos "$cel"
 echo "$out"
