@@ -1,11 +1,13 @@
 #!/bin/sh
-# Builds the stand-in for Talos (test/real/talos) on Talos' own published modules.
-# usage: build-talos.sh CACHE_DIR OUT      (needs Go; about 2 min cold)
+# Builds the stand-in for Talos (test/real/talos) on Talos' and SideroLink's own published modules.
+# usage: build-talos.sh CACHE_DIR OUT      (needs Go; about 3 min cold)
 # OUT is the program to write; its name tells the version of its sources. Everything else comes from the Go module proxy.
 set -eu
-cache=$1 out=$2 machinery=v1.13.0
+cache=$1 out=$2 machinery=v1.13.0 siderolink=v0.3.15
+# WireGuard and gVisor's network stack in one process, as they fit to each other; ids of events; the kernel's log.
+wireguard=v0.0.0-20250521234502-f333402bd9cb xid=v1.6.0 kmsg=v0.1.4
 here=$(cd "$(dirname "$0")/../talos" && pwd)
-dir=$cache/src/talos-stand-in-$machinery
+dir=$cache/src/talos-stand-in-$machinery-siderolink-$siderolink
 mkdir -p "$dir" "$(dirname "$out")"
 # The checksum database lacks some of their versions; go.sum pins them all the same.
 export GONOSUMDB='github.com/siderolabs/*' GOFLAGS=-mod=mod CGO_ENABLED=0
@@ -13,7 +15,17 @@ rm -f "$dir"/*.go
 for file in "$here"/*.go.txt; do cp "$file" "$dir/$(basename "$file" .txt)"; done
 cd "$dir"
 if [ ! -f go.sum ]; then
-  printf 'module sidero.local/test-talos\ngo 1.26.1\nrequire github.com/siderolabs/talos/pkg/machinery %s\n' "$machinery" > go.mod
+  cat > go.mod <<REQUIRED
+module sidero.local/test-talos
+go 1.26.1
+require (
+	github.com/rs/xid $xid
+	github.com/siderolabs/go-kmsg $kmsg
+	github.com/siderolabs/siderolink $siderolink
+	github.com/siderolabs/talos/pkg/machinery $machinery
+	golang.zx2c4.com/wireguard $wireguard
+)
+REQUIRED
   go mod tidy
 fi
 echo "building the stand-in for Talos $machinery" >&2
