@@ -12,6 +12,7 @@ export interface MachineView {
 
 /** All that a frame of the display shows. */
 export interface DemoView {
+  /** One line or more. */
   readonly title: string;
   readonly machines: readonly MachineView[];
   readonly goal: Goal;
@@ -32,7 +33,7 @@ export function frame(view: DemoView): readonly string[] {
   const nameWidth = Math.max(...view.machines.map(({ name }) => name.length), 0);
   const lines = view.machines.map((machine) => `  ${machine.name.padEnd(nameWidth)}  ${machineLine(machine, view.nowMs)}`);
   const logs = view.logs.map((line) => `  | ${line}`);
-  return [view.title, ...lines, ...logs, sumOf(view)].map((line) => line.slice(0, view.width));
+  return [...view.title.split('\n'), ...lines, ...logs, sumOf(view)].map((line) => line.slice(0, view.width));
 }
 
 function sumOf({ machines, goal, nowMs, deadlineMs }: DemoView): string {

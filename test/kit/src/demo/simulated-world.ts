@@ -28,6 +28,8 @@ import type { DemoWorld, LogLine } from './world.ts';
 /** Speed of a machine's link for downloads over HTTP: 400 Mbit/s, so that the eye can follow. */
 const BYTES_PER_SECOND = 50_000_000;
 
+const NOT_ENCRYPTED = 'SideroLink goes over loopback here, without WireGuard: nothing is encrypted';
+
 /** About what Debian's cloud kernel and our initial RAM disk have. */
 const AGENT_SIZES = { kernelBytes: 10_000_000, initrdBytes: 30_000_000 };
 
@@ -46,7 +48,7 @@ export async function simulatedWorld(options: DemoOptions): Promise<DemoWorld> {
   listeners.add(({ uuid }) => standings.hears(uuid));
   const rack = rackOnceClean(sidero, machines);
   return {
-    title: `Sidero Metal: ${machines.length} simulated machines network-boot from 127.0.0.1:${plane.http} (HTTP, gRPC) and :${plane.tftp} (TFTP); SideroLink is a loopback tunnel here, without encryption`,
+    title: `Sidero Metal: ${machines.length} simulated machines network-boot from 127.0.0.1:${plane.http} (HTTP, gRPC) and :${plane.tftp} (TFTP)\n${NOT_ENCRYPTED}`,
     machines,
     goal: INSTALLED,
     standings: () => standings.all(),

@@ -10,6 +10,7 @@ export interface LogLine {
 
 /** What one demo runs: a management plane of its own, and machines that find nothing but it. */
 export interface DemoWorld extends AsyncDisposable {
+  /** One line or more. */
   readonly title: string;
   readonly machines: readonly ObservableMachine[];
   /** How far it takes them. */
