@@ -425,6 +425,13 @@ export interface ServerBindingStatus {
   conditions?: Condition[];
   /** Whether the Server of that name exists. */
   ready?: boolean;
+  /** The last event of Talos that changed anything here; what Talos tells again later counts for nothing. */
+  talosEvent?: {
+    /** The key that the machine joined SideroLink with at that boot. */
+    boot?: string;
+    /** Id that Talos gave the event. */
+    id?: string;
+  };
 }
 
 /** A class of Servers, from which machines are allocated. */

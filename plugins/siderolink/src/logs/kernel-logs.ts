@@ -1,0 +1,204 @@
+import { once } from 'node:events';
+import { createServer, type Server, type Socket } from 'node:net';
+import { clientAddress, failure, type Logger, type MachineNames, type Metrics } from '@sidero/core';
+import type { LinkListener, LinkPlace } from '../link.ts';
+import type { LiveDirectory } from '../machines/live-directory.ts';
+import type { LinkedMachine } from '../machines/linked-machine.ts';
+import { annotatedLine } from './annotated-line.ts';
+import { type LogMeters, logMeters } from './log-meters.ts';
+import { RecordSplitter } from './record-splitter.ts';
+
+/** A record of a machine's kernel log. */
+export interface LogRecord {
+  /** Undefined: in the tunnel, and nobody that is known. */
+  readonly machine: LinkedMachine | undefined;
+  /** One JSON object, no line break. */
+  readonly line: string;
+  readonly at: Date;
+}
+
+/** What the listener works with. */
+export interface KernelLogOptions {
+  readonly port: number;
+  readonly directory: LiveDirectory;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  /** Takes each record, in the order of its connection. A promise: nothing more is read of that machine before it settles. */
+  take(record: LogRecord): Promise<void> | undefined;
+  /** Connections of one machine at once; of more the oldest is closed. A machine that boots anew leaves one behind. Default 4. */
+  readonly connectionsEach?: number;
+  /** A record that was begun must be whole by then, else its connection is closed. Default 30 s. */
+  readonly recordMs?: number;
+  /** A connection on which nothing came for so long is closed. Default 24 h: kernels may be silent for long, and whoever is gone is told by TCP. */
+  readonly idleMs?: number;
+}
+
+/** Of all machines. */
+const MAX_CONNECTIONS = 16_384;
+const NOBODY: MachineNames = {};
+
+/** Takes kernel logs as Talos sends them: JSON objects over TCP. Who it is, is told by the address in the tunnel, and by nothing else. */
+export function kernelLogs(options: KernelLogOptions): LinkListener {
+  const meters = logMeters(options.metrics);
+  return {
+    name: 'kernel logs',
+    port: options.port,
+    async serve(place, signal, ready) {
+      const connections = new Connections(options, meters);
+      const server = createServer({ keepAlive: true, keepAliveInitialDelay: 30_000 }, (socket) => connections.accept(socket, place));
+      server.maxConnections = MAX_CONNECTIONS;
+      server.on('drop', () => meters.refused('limit'));
+      await listening(server, place, options.port);
+      const end = once(server, 'close');
+      const stop = new AbortController();
+      const close = (): void => {
+        server.close();
+        connections.closeAll();
+      };
+      options.directory.onLeave((address) => connections.closeOf(address), AbortSignal.any([signal, stop.signal]));
+      signal.addEventListener('abort', close, { once: true });
+      if (signal.aborted) close();
+      else ready();
+      await end;
+      stop.abort();
+    },
+  };
+}
+
+async function listening(server: Server, { host }: LinkPlace, port: number): Promise<void> {
+  server.listen({ host, port });
+  try {
+    await once(server, 'listening');
+  } catch (cause) {
+    throw failure('SIDERO_LISTEN_FAILED', { what: 'the receiver of kernel logs', address: `${host}:${port}`, cause });
+  }
+}
+
+/** The connections of all machines, by their address. */
+class Connections {
+  readonly #options: KernelLogOptions;
+  readonly #meters: LogMeters;
+  readonly #byAddress = new Map<string, Set<Socket>>();
+  #count = 0;
+
+  constructor(options: KernelLogOptions, meters: LogMeters) {
+    this.#options = options;
+    this.#meters = meters;
+  }
+
+  accept(socket: Socket, place: LinkPlace): void {
+    // A reset by the machine is no event of ours; the close that follows is.
+    socket.on('error', () => undefined);
+    const address = clientAddress(socket.remoteAddress ?? '');
+    if (!place.isMachine(address)) {
+      this.#meters.refused('stranger');
+      socket.destroy();
+      return;
+    }
+    this.#add(address, socket);
+    const { idleMs = 24 * 3_600_000 } = this.#options;
+    socket.setTimeout(idleMs, () => this.#drop(socket, 'idle'));
+    void new Sender(address, socket, { ...this.#options, meters: this.#meters }).read();
+  }
+
+  closeOf(address: string): void {
+    for (const socket of this.#byAddress.get(address) ?? []) this.#drop(socket, 'gone');
+  }
+
+  closeAll(): void {
+    for (const sockets of this.#byAddress.values()) for (const socket of sockets) socket.destroy();
+  }
+
+  #drop(socket: Socket, reason: 'idle' | 'gone' | 'limit'): void {
+    this.#meters.refused(reason);
+    socket.destroy();
+  }
+
+  #add(address: string, socket: Socket): void {
+    const sockets = this.#byAddress.get(address) ?? new Set();
+    this.#byAddress.set(address, sockets.add(socket));
+    this.#meters.connections(++this.#count);
+    socket.once('close', () => {
+      sockets.delete(socket);
+      if (sockets.size === 0 && this.#byAddress.get(address) === sockets) this.#byAddress.delete(address);
+      this.#meters.connections(--this.#count);
+    });
+    const [oldest] = sockets;
+    if (sockets.size > (this.#options.connectionsEach ?? 4) && oldest) this.#drop(oldest, 'limit');
+  }
+}
+
+type SenderOptions = KernelLogOptions & { readonly meters: LogMeters };
+
+/** What one connection sends. */
+class Sender {
+  readonly #address: string;
+  readonly #socket: Socket;
+  readonly #options: SenderOptions;
+  readonly #splitter: RecordSplitter;
+  #machine: LinkedMachine | undefined;
+  #at = new Date();
+  #lines = 0;
+  #wait: Promise<void> | undefined;
+  #isTold = false;
+
+  constructor(address: string, socket: Socket, options: SenderOptions) {
+    this.#address = address;
+    this.#socket = socket;
+    this.#options = options;
+    this.#splitter = new RecordSplitter({ record: (text) => this.#take(text), waste: (why) => this.#wasted(why) });
+  }
+
+  /** Reads until the connection ends; never rejects. */
+  async read(): Promise<void> {
+    const { directory, log, meters, recordMs = 30_000 } = this.#options;
+    // Its binding may be younger than what is known here. When nobody can tell, the log still comes, without names.
+    await directory.findMachine(this.#address).catch(() => undefined);
+    const late = (): void => void (meters.wasted('late'), this.#socket.destroy());
+    let patience: NodeJS.Timeout | undefined;
+    try {
+      for await (const chunk of this.#socket as AsyncIterable<Buffer>) {
+        clearTimeout(patience);
+        this.#read(chunk);
+        if (this.#splitter.isAmid) patience = setTimeout(late, recordMs);
+        await this.#wait;
+        this.#wait = undefined;
+      }
+    } catch (thrown) {
+      log.debug({ address: this.#address, err: thrown }, 'a connection of kernel logs broke');
+    } finally {
+      clearTimeout(patience);
+      this.#splitter.end();
+    }
+  }
+
+  #read(chunk: Buffer): void {
+    const { directory, meters } = this.#options;
+    this.#machine = directory.machineAt(this.#address);
+    this.#at = new Date();
+    this.#lines = 0;
+    this.#splitter.push(chunk);
+    meters.read(this.#lines, chunk.length);
+  }
+
+  #take(text: string): boolean {
+    const machine = this.#machine;
+    const line = annotatedLine(text, machine?.names ?? NOBODY);
+    if (line === undefined) return false;
+    this.#lines++;
+    this.#wait = this.#options.take({ machine, line, at: this.#at }) ?? this.#wait;
+    return true;
+  }
+
+  // Once a connection in the log: who sends rubbish sends much of it. All of it is counted.
+  #wasted(why: Parameters<LogMeters['wasted']>[0]): void {
+    const { log, meters } = this.#options;
+    meters.wasted(why);
+    if (this.#isTold) return;
+    this.#isTold = true;
+    log.warn(
+      { server: this.#machine?.uuid, address: this.#address, why },
+      'what a machine sent as a record of its kernel log is none; it is left out',
+    );
+  }
+}
