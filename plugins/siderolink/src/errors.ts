@@ -6,6 +6,10 @@ export const failure = defineErrors({
     message: (d: { field: string; problem: string }) => `A machine asked to join SideroLink with a ${d.field} that ${d.problem}.`,
     next: () => 'nothing is to be done for a machine that runs Talos; what else called is in the log, with its address.',
   },
+  SIDERO_PROVISION_KEY_INVALID: {
+    message: (d: { problem: string }) => `error parsing Wireguard key: ${d.problem}`,
+    next: () => 'nothing is to be done for a machine that runs Talos; what else called is in the log, with its address.',
+  },
   SIDERO_PROVISION_LIMITED: {
     message: (d: { server: string }) => `Server ${d.server}: it asks to join SideroLink too often.`,
     next: () => 'see in the log at which address the calls come from; the limit is by server, and passes by itself.',

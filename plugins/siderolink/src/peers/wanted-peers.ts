@@ -1,0 +1,61 @@
+import type { ServerBinding } from '@sidero/core';
+import { parseKey } from '../installation/keys.ts';
+import { canonicalAddress, type LinkNetwork, withoutPrefix } from '../installation/network.ts';
+
+/** Annotation of a binding: where the machine's WireGuard was last, `host:port`. After a restart we speak first. */
+export const ENDPOINT_ANNOTATION = 'metal.sidero.dev/siderolink-endpoint';
+
+/** A machine that shall be in the tunnel. */
+export interface WantedPeer {
+  /** Name of the ServerBinding. */
+  readonly uuid: string;
+  readonly publicKey: string;
+  /** Without prefix length. */
+  readonly address: string;
+  readonly endpoint?: string;
+}
+
+/** Who shall be in the tunnel, by key; and the bindings that cannot be. */
+export interface WantedPeers {
+  readonly peers: ReadonlyMap<string, WantedPeer>;
+  readonly problems: readonly { readonly uuid: string; readonly problem: string }[];
+}
+
+/** One peer a binding. Of two with one key or one address the older has it: another machine never takes what one has. */
+export function wantedPeers(bindings: readonly ServerBinding[], network: Pick<LinkNetwork, 'isMachine'>): WantedPeers {
+  const peers = new Map<string, WantedPeer>();
+  const owners = new Map<string, string>();
+  const problems: { uuid: string; problem: string }[] = [];
+  for (const binding of bindings.toSorted(byAge)) {
+    const uuid = binding.metadata.name;
+    const { address: given = '', publicKey: text = '' } = binding.spec?.siderolink ?? {};
+    if (given === '' || text === '') continue;
+    const parsed = parseKey(text);
+    const address = canonicalAddress(withoutPrefix(given));
+    const problem =
+      'problem' in parsed
+        ? `its key is none: ${parsed.problem}`
+        : !address || !network.isMachine(address)
+          ? `its address ${given} is none of this installation's`
+          : takenBy(owners, [parsed.key, address]);
+    if (problem !== undefined || 'problem' in parsed || !address) {
+      problems.push({ uuid, problem: problem ?? '' });
+      continue;
+    }
+    for (const owned of [parsed.key, address]) owners.set(owned, uuid);
+    const endpoint = binding.metadata.annotations?.[ENDPOINT_ANNOTATION];
+    peers.set(parsed.key, { uuid, publicKey: parsed.key, address, ...(endpoint && { endpoint }) });
+  }
+  return { peers, problems };
+}
+
+function takenBy(owners: ReadonlyMap<string, string>, [key, address]: readonly [string, string]): string | undefined {
+  if (owners.has(key)) return `its key is that of ${owners.get(key)}`;
+  return owners.has(address) ? `its address ${address} is that of ${owners.get(address)}` : undefined;
+}
+
+function byAge({ metadata: a }: ServerBinding, { metadata: b }: ServerBinding): number {
+  const [one = '', other = ''] = [a.creationTimestamp, b.creationTimestamp];
+  if (one !== other) return one < other ? -1 : 1;
+  return a.name < b.name ? -1 : 1;
+}

@@ -1,0 +1,57 @@
+import type { MachineTokens, ServerBinding, Site } from '@sidero/core';
+import { createHash } from 'node:crypto';
+
+/** Annotation of a binding: `given` once a network boot of ours carried its token, `shown` once the machine showed it. The original's have none. */
+export const JOIN_ANNOTATION = 'metal.sidero.dev/siderolink-token';
+/** Annotation of a binding: hash of what the machine that joined keeps on its disk. Another machine has another one. */
+export const PIN_ANNOTATION = 'metal.sidero.dev/siderolink-machine';
+
+/** Who asks to join, and as whom. */
+export interface ProvisionClaim {
+  readonly binding: ServerBinding;
+  readonly token: string;
+  /** What the machine keeps on its disk; empty before there is one. */
+  readonly machineToken: string;
+  /** The user wrote `siderolink.api=` into the Environment that this server boots. */
+  readonly hasOwnArgument: boolean;
+}
+
+/**
+ * How a claim was judged: `proven` by its token; without one `own-argument` for the Environment's sake or `open` for a binding from before
+ * tokens; `unproven` where it should have shown one and none is demanded; or refused.
+ */
+export type ProvisionVerdict =
+  | { readonly admitted: 'proven' | 'own-argument' | 'open' | 'unproven'; readonly why: string }
+  | { readonly refused: 'token' | 'machine'; readonly why: string };
+
+/** Whether a machine may have the binding's place in the tunnel. */
+export async function judgeProvision(tokens: MachineTokens, bootAuth: Site['bootAuth'], claim: ProvisionClaim): Promise<ProvisionVerdict> {
+  const byToken = await judgeToken(tokens, claim);
+  if ('refused' in byToken) return bootAuth === 'require' ? byToken : { admitted: 'unproven', why: byToken.why };
+  const stranger = problemOfPin(claim.binding, claim.machineToken);
+  if (!stranger) return byToken;
+  return bootAuth === 'require' ? { refused: 'machine', why: stranger } : { admitted: 'unproven', why: stranger };
+}
+
+async function judgeToken(tokens: MachineTokens, { binding, token, hasOwnArgument }: ProvisionClaim): Promise<ProvisionVerdict> {
+  const { namespace = '', name = '' } = binding.spec?.metalMachineRef ?? {};
+  if (token !== '') {
+    const isOurs = await tokens.check('join', { uuid: binding.metadata.name, metalMachine: { namespace, name } }, token);
+    return isOurs ? { admitted: 'proven', why: 'it showed its token' } : { refused: 'token', why: 'its join token is not the one of this machine' };
+  }
+  if (hasOwnArgument) return { admitted: 'own-argument', why: 'its Environment has siderolink.api= of its own' };
+  if (!binding.metadata.annotations?.[JOIN_ANNOTATION]) return { admitted: 'open', why: 'its ServerBinding is from before tokens' };
+  return { refused: 'token', why: 'it showed no join token' };
+}
+
+/** Why it cannot be the machine that joined before, as a clause; undefined when it can. */
+export function problemOfPin(binding: ServerBinding, machineToken: string): string | undefined {
+  const pin = binding.metadata.annotations?.[PIN_ANNOTATION];
+  if (!pin || pin === pinOf(binding, machineToken)) return undefined;
+  return machineToken === '' ? 'the machine that joined before keeps a token on its disk, and this one shows none' : 'another machine joined before';
+}
+
+/** What is kept of a machine's own token. */
+export function pinOf(binding: ServerBinding, machineToken: string): string {
+  return createHash('sha256').update(`${binding.metadata.name}\0${machineToken}`).digest('hex');
+}

@@ -1,0 +1,239 @@
+import { createRateLimit, type ServerBinding, ServerBindingKind, ServerKind, type Sidero } from '@sidero/core';
+import { failure } from '../errors.ts';
+import type { InstallationDesk, KnownInstallation } from '../installation/installation.ts';
+import { parseKey } from '../installation/keys.ts';
+import { canonicalAddress, withoutPrefix } from '../installation/network.ts';
+import { PENDING_ANNOTATION } from '../peers/peer-keeper.ts';
+import type { ProvisionRequest } from '../protocol/siderolink_pb.ts';
+import type { TunnelState } from '../tunnel/tunnel-service.ts';
+import { Arrivals } from './arrivals.ts';
+import { hasOwnArgument } from './own-argument.ts';
+import { JOIN_ANNOTATION, judgeProvision, PIN_ANNOTATION, pinOf, problemOfPin, type ProvisionVerdict } from './provision-claim.ts';
+
+/** Annotation of a binding: the version of Talos that the machine told when it joined. */
+export const VERSION_ANNOTATION = 'metal.sidero.dev/talos-version';
+/** Another replica has so long to let a machine in. Talos waits 30 s. */
+const PEER_MS = 8000;
+const MAX_CHARACTERS = 256;
+/** Draws of an address: of 2^64, one is enough. */
+const ATTEMPTS = 32;
+
+/** A machine that was let in. */
+export interface Joined {
+  readonly installation: KnownInstallation;
+  /** With prefix length. */
+  readonly address: string;
+  readonly admitted: string;
+}
+
+type Request = Pick<ProvisionRequest, 'nodeUuid' | 'nodePublicKey'> & {
+  readonly joinToken?: string | undefined;
+  readonly nodeUniqueToken?: string | undefined;
+  readonly talosVersion?: string | undefined;
+};
+
+/** A request that was looked at. */
+interface Asked {
+  readonly uuid: string;
+  readonly publicKey: string;
+  readonly token: string;
+  readonly machineToken: string;
+  readonly talosVersion: string;
+  /** Where the call came from. */
+  readonly from: string;
+}
+
+export interface ProvisionOptions {
+  readonly sidero: Sidero;
+  readonly desk: InstallationDesk;
+  readonly state: TunnelState;
+  readonly arrivals: Arrivals;
+}
+
+/** Lets machines into the tunnel, on any replica. When it says so the machine is in. */
+export class Provisioning {
+  readonly #options: ProvisionOptions;
+  readonly #perServer = createRateLimit({ perSecond: 1, burst: 20, keys: 50_000 });
+  readonly #strangers = createRateLimit({ perSecond: 20, burst: 200, keys: 1 });
+  readonly #counted: (labels: { proof: string }) => void;
+
+  constructor(options: ProvisionOptions) {
+    this.#options = options;
+    this.#counted = options.sidero.metrics.counter('sidero_siderolink_joins_total', 'Machines that were let into the tunnel, by their proof.', [
+      'proof',
+    ]);
+    options.sidero.resources.index(ServerBindingKind, 'siderolink', namesInUse);
+  }
+
+  /**
+   * @throws SIDERO_PROVISION_INVALID, SIDERO_PROVISION_KEY_INVALID, SIDERO_PROVISION_LIMITED, SIDERO_PROVISION_PENDING, SIDERO_PROVISION_REFUSED, SIDERO_PROVISION_UNKNOWN,
+   * SIDERO_SIDEROLINK_UNKNOWN_YET
+   */
+  async join(request: Request, from: string): Promise<Joined> {
+    const { desk, state } = this.#options;
+    const uuid = uuidOf(request.nodeUuid);
+    if (!this.#perServer.take(uuid)) throw failure('SIDERO_PROVISION_LIMITED', { server: uuid });
+    const binding = await this.#bindingOf(uuid);
+    const asked = askedOf(uuid, request, from);
+    const installation = desk.known;
+    if (!installation) throw failure('SIDERO_SIDEROLINK_UNKNOWN_YET', {});
+    const verdict = await this.#judge(binding, asked);
+    // Nobody loses the place he has while there is none to give.
+    if (state.problem !== undefined) throw failure('SIDERO_PROVISION_PENDING', { server: uuid, why: state.problem });
+    const joined = await this.#write(binding, asked, { verdict, installation });
+    await this.#inPlace(joined, asked);
+    this.#counted({ proof: verdict.admitted });
+    return { installation, address: joined.spec!.siderolink!.address, admitted: verdict.admitted };
+  }
+
+  async #bindingOf(uuid: string): Promise<ServerBinding> {
+    const { resources } = this.#options.sidero;
+    const known = await resources.get(ServerBindingKind, { name: uuid });
+    if (!known && !this.#strangers.take('')) throw failure('SIDERO_PROVISION_UNKNOWN', { server: uuid });
+    const binding = await resources.get(ServerBindingKind, { name: uuid }, { live: true });
+    if (!binding) throw failure('SIDERO_PROVISION_UNKNOWN', { server: uuid });
+    return binding;
+  }
+
+  async #judge(binding: ServerBinding, asked: Asked): Promise<Extract<ProvisionVerdict, { admitted: string }>> {
+    const { resources, site, tokens } = this.#options.sidero;
+    const { uuid, token, machineToken, publicKey } = asked;
+    const own = token === '' && (await hasOwnArgument(resources, binding));
+    const verdict = await judgeProvision(tokens, site.bootAuth, { binding, token, machineToken, hasOwnArgument: own });
+    const others = (await resources.find(ServerBindingKind, 'siderolink', publicKey)).filter(({ metadata }) => metadata.name !== uuid);
+    // Whatever boot authentication says: one key is one place in the tunnel.
+    const why = 'refused' in verdict ? verdict.why : others[0] && `its WireGuard key is that of server ${others[0].metadata.name}`;
+    if (why !== undefined) {
+      await this.#tellRefusal(binding, asked, why);
+      throw failure('SIDERO_PROVISION_REFUSED', { server: uuid, why });
+    }
+    return verdict as Extract<ProvisionVerdict, { admitted: string }>;
+  }
+
+  async #tellRefusal(binding: ServerBinding, { uuid, from }: Asked, why: string): Promise<void> {
+    const { log } = this.#options.sidero;
+    log.warn({ server: uuid, address: from, problem: why }, 'a machine was not let into the tunnel');
+    const message = `A machine at ${from} asked to join SideroLink as this server and was refused: ${why}.`;
+    await this.#tell(binding, { reason: 'SideroLink Refused', message });
+  }
+
+  async #tell(binding: ServerBinding, { reason, message }: { reason: string; message: string }): Promise<void> {
+    const { resources } = this.#options.sidero;
+    const server = await resources.get(ServerKind, { name: binding.metadata.name });
+    for (const about of [binding, ...(server ? [server] : [])]) await resources.record(about, { type: 'Warning', reason, message });
+  }
+
+  async #write(
+    judged: ServerBinding,
+    asked: Asked,
+    { verdict, installation }: { verdict: Extract<ProvisionVerdict, { admitted: string }>; installation: KnownInstallation },
+  ): Promise<ServerBinding> {
+    const { sidero, state } = this.#options;
+    const address = await this.#newAddress(asked.uuid, installation);
+    const keeps = await this.#mayKeep(judged, installation);
+    let overtaken = false;
+    const written = await sidero.resources.change(ServerBindingKind, { name: asked.uuid }, (draft) => {
+      // What was judged must still be so: the same allocation, and no other machine since.
+      overtaken =
+        draft.metadata.uid !== judged.metadata.uid || (verdict.admitted !== 'unproven' && problemOfPin(draft, asked.machineToken) !== undefined);
+      if (overtaken) return false;
+      const before = draft.spec?.siderolink;
+      const given = before && keeps && before.address === judged.spec?.siderolink?.address ? before.address : address;
+      draft.spec = { ...draft.spec!, siderolink: { address: given, publicKey: asked.publicKey } };
+      const isNew = before?.publicKey !== asked.publicKey || before.address !== given;
+      note(draft, asked, { verdict, isPending: isNew && !state.keeper });
+    });
+    if (overtaken) throw failure('SIDERO_PROVISION_PENDING', { server: asked.uuid, why: 'its ServerBinding changed meanwhile' });
+    await this.#tellKey(judged, asked, verdict);
+    return written;
+  }
+
+  async #newAddress(uuid: string, { network }: KnownInstallation): Promise<string> {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const address = network.newAddress(uuid, attempt);
+      const others = await this.#options.sidero.resources.find(ServerBindingKind, 'siderolink', withoutPrefix(address));
+      if (others.every(({ metadata }) => metadata.name === uuid)) return address;
+    }
+    throw failure('SIDERO_PROVISION_PENDING', { server: uuid, why: 'no free address was found' });
+  }
+
+  // An address of another subnet (the Secret is another one), of the server, or of another machine is not kept.
+  async #mayKeep(binding: ServerBinding, { network }: KnownInstallation): Promise<boolean> {
+    const given = binding.spec?.siderolink?.address ?? '';
+    const address = canonicalAddress(withoutPrefix(given));
+    if (!address || !network.isMachine(address) || given !== `${address}/${network.prefixLength}`) return false;
+    const others = await this.#options.sidero.resources.find(ServerBindingKind, 'siderolink', address);
+    return others.every(({ metadata }) => metadata.name === binding.metadata.name);
+  }
+
+  async #tellKey(
+    before: ServerBinding,
+    { uuid, publicKey, from, machineToken }: Asked,
+    { admitted, why }: { admitted: string; why: string },
+  ): Promise<void> {
+    const { log } = this.#options.sidero;
+    const key = before.spec?.siderolink?.publicKey;
+    if (key === publicKey) return;
+    const isProven = admitted === 'proven' || (machineToken !== '' && before.metadata.annotations?.[PIN_ANNOTATION] === pinOf(before, machineToken));
+    log.info({ server: uuid, address: from, proof: admitted, isFirst: !key, public_key: publicKey }, 'a machine has a new key in the tunnel');
+    if (!key || isProven) return;
+    const message = `A machine at ${from} took this server's place in the SideroLink tunnel with a new key and without proof: ${why}.`;
+    await this.#tell(before, { reason: 'SideroLink Key', message });
+  }
+
+  /** Waits until WireGuard knows the machine. */
+  async #inPlace(binding: ServerBinding, { uuid, publicKey }: Asked): Promise<void> {
+    const { arrivals, state } = this.#options;
+    const address = withoutPrefix(binding.spec!.siderolink!.address);
+    if (state.keeper) {
+      if (!state.keeper.has(publicKey, address)) await state.keeper.sync();
+      if (state.keeper?.has(publicKey, address)) return;
+      throw failure('SIDERO_PROVISION_PENDING', { server: uuid, why: 'the tunnel is being made anew' });
+    }
+    if (await arrivals.of(uuid, publicKey, PEER_MS)) return;
+    throw failure('SIDERO_PROVISION_PENDING', { server: uuid, why: `no replica let it in within ${PEER_MS / 1000} s` });
+  }
+}
+
+/** What an index of bindings has: the address without prefix length, and the key. */
+function namesInUse({ spec }: ServerBinding): readonly string[] {
+  const { address = '', publicKey = '' } = spec?.siderolink ?? {};
+  const plain = canonicalAddress(withoutPrefix(address));
+  const parsed = parseKey(publicKey);
+  return [...(plain ? [plain] : []), ...('key' in parsed ? [parsed.key] : [])];
+}
+
+function note(draft: ServerBinding, asked: Asked, given: { verdict: { admitted: string }; isPending: boolean }): void {
+  const { publicKey, machineToken, talosVersion } = asked;
+  const annotations = { ...draft.metadata.annotations };
+  if (given.verdict.admitted === 'proven') annotations[JOIN_ANNOTATION] = 'shown';
+  if (machineToken !== '' && given.verdict.admitted !== 'unproven') annotations[PIN_ANNOTATION] = pinOf(draft, machineToken);
+  if (talosVersion !== '') annotations[VERSION_ANNOTATION] = talosVersion;
+  if (given.isPending) annotations[PENDING_ANNOTATION] = publicKey;
+  if (Object.keys(annotations).length > 0) draft.metadata.annotations = annotations;
+}
+
+function uuidOf(text: string): string {
+  const uuid = text.toLowerCase();
+  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(uuid)) return uuid;
+  throw failure('SIDERO_PROVISION_INVALID', { field: 'node_uuid', problem: 'is no UUID' });
+}
+
+function askedOf(uuid: string, request: Request, from: string): Asked {
+  const parsed = parseKey(textOf('node_public_key', request.nodePublicKey));
+  if ('problem' in parsed) throw failure('SIDERO_PROVISION_KEY_INVALID', { problem: parsed.problem });
+  const talosVersion = textOf('talos_version', request.talosVersion);
+  return {
+    uuid,
+    publicKey: parsed.key,
+    token: textOf('join_token', request.joinToken),
+    machineToken: textOf('node_unique_token', request.nodeUniqueToken),
+    talosVersion: /^v?\d+\.\d+\.\d+[\w.+-]*$/.test(talosVersion) ? talosVersion : '',
+    from,
+  };
+}
+
+function textOf(field: string, text = ''): string {
+  if (text.length > MAX_CHARACTERS) throw failure('SIDERO_PROVISION_INVALID', { field, problem: `is longer than ${MAX_CHARACTERS} characters` });
+  return text;
+}
