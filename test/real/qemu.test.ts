@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { access } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { createNetwork, type Namespace, qemuSupport } from '@sidero/testing/qemu';
 import { describe, expect, test, vi } from 'vitest';
 
@@ -39,6 +41,18 @@ describe.skipIf(qemuSupport([]).length > 0)('a network for QEMU machines', () =>
     await expect(fetch('http://127.0.0.1:8000/')).rejects.toThrow();
     await one.forward(8000);
     expect(await (await fetch('http://127.0.0.1:8000/')).text()).toBe('hello');
+  });
+
+  test('reaches the port of this host that is brought in', async () => {
+    await using network = await createNetwork();
+    const server = createServer((_, answer) => answer.end('from outside')).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    await expect(get(network, `http://127.0.0.1:${port}/`)).rejects.toMatchObject({ code: 'SIDERO_QEMU_COMMAND_FAILED' });
+    await network.bring(port);
+    expect(await get(network, `http://127.0.0.1:${port}/`)).toBe('from outside\n');
+    server.closeAllConnections();
+    server.close();
   });
 
   test('vanishes with the process that made it, even when that is killed', async () => {

@@ -23,11 +23,10 @@ export async function forward(
   const path = join(dir, `forward-${port}.sock`);
   const tcp = { port, host: '127.0.0.1' };
   const name = `forward of port ${port}`;
-  const outer = clients === 'outside' ? relay(tcp, { path }) : relay({ path }, tcp);
+  const outer = await (clients === 'outside' ? relay(tcp, { path }) : relay({ path }, tcp));
   const ends = clients === 'outside' ? [{ path }, tcp] : [tcp, { path }];
   const inner = await space.start([process.execPath, '--eval', INNER, ...ends.map((end) => JSON.stringify(end))], { name });
   await inner.line(/^listening$/, { timeoutMs: 10_000 });
-  await once(outer.server, 'listening');
   return {
     port,
     async [Symbol.asyncDispose]() {
@@ -38,7 +37,7 @@ export async function forward(
 }
 
 /** Takes connections at one address and makes one to the other for each. */
-function relay(at: NetConnectOpts, to: NetConnectOpts) {
+async function relay(at: NetConnectOpts, to: NetConnectOpts) {
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
     const there = connect(to);
@@ -49,11 +48,13 @@ function relay(at: NetConnectOpts, to: NetConnectOpts) {
     client.pipe(there).on('close', () => client.destroy());
     there.pipe(client).on('close', () => there.destroy());
   }).listen(at);
-  const close = () => {
-    server.close();
-    for (const socket of sockets) socket.destroy();
+  await once(server, 'listening');
+  return {
+    close() {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
   };
-  return { server, close };
 }
 
 // CommonJS, as --eval takes it.
