@@ -3,6 +3,9 @@ import { readAuthority, type RealKubeApi, startKubeApiServer } from '../kube-api
 import type { TalosEvent, TalosNode } from '../talos/talos-machines.ts';
 import type { ManagementCluster } from './management-cluster.ts';
 
+/** What it needs of the management cluster. */
+type Management = Pick<ManagementCluster, 'resources' | 'kubectl'>;
+
 /**
  * The cluster that is made, as far as Talos' stand-in does not play it: its API, which is a real one and starts when its etcd is bootstrapped,
  * the Nodes of its machines, and what they tell over SideroLink.
@@ -10,13 +13,13 @@ import type { ManagementCluster } from './management-cluster.ts';
 export class WorkloadCluster implements AsyncDisposable {
   readonly name: string;
   readonly port: number;
-  readonly #management: () => ManagementCluster;
+  readonly #management: () => Management;
   readonly #nodes = new Map<string, TalosNode>();
   #api: RealKubeApi | undefined;
   #work: Promise<void> = Promise.resolve();
 
   /** `management` is asked for when the first machine tells something. */
-  constructor(given: { readonly name: string; readonly port: number; readonly management: () => ManagementCluster }) {
+  constructor(given: { readonly name: string; readonly port: number; readonly management: () => Management }) {
     this.name = given.name;
     this.port = given.port;
     this.#management = given.management;
