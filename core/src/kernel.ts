@@ -43,6 +43,8 @@ export interface Kernel {
   readonly site: Site;
   readonly taps: readonly TapRecord[];
   readonly routes: readonly { readonly plugin: string; readonly route: Route }[];
+  /** Of the management listener. */
+  readonly managementRoutes: readonly { readonly plugin: string; readonly route: Route }[];
   readonly grpcServices: readonly GrpcService[];
   readonly controllers: readonly { readonly plugin: string; readonly controller: Controller<KubeObject> }[];
   readonly tables: ReturnType<typeof createTables>;
@@ -50,7 +52,7 @@ export interface Kernel {
   readonly clusters: readonly { readonly plugin: string; readonly connect: ConnectCluster }[];
 }
 
-type Lists = 'routes' | 'grpcServices' | 'controllers' | 'clusters';
+type Lists = 'routes' | 'managementRoutes' | 'grpcServices' | 'controllers' | 'clusters';
 type Found = { readonly [K in Lists]: Kernel[K][number][] };
 
 const createTables = () => ({
@@ -88,13 +90,14 @@ export function createKernel(options: KernelOptions): Kernel {
   const drivers = tables.powerDrivers.for('core').list;
   const power = createPower({ drivers, resources, pxeMode: site.pxeMode, evidence, log: log.child({ room: 'power' }), metrics });
   const tokens = createMachineTokens(resources);
-  const found: Found = { routes: [], grpcServices: [], controllers: [], clusters: [] };
+  const found: Found = { routes: [], managementRoutes: [], grpcServices: [], controllers: [], clusters: [] };
 
   for (const plugin of options.plugins) {
     const shared = { hooks, lifecycle, resources, power, tokens, site, variables, metrics, log: log.child({ plugin: plugin.name }) };
     guard.owned(plugin.name, () => plugin.setup({ ...shared, ...registriesFor(plugin.name, tables, found) }));
   }
-  refuseSharedRoutes(found.routes);
+  refuseSharedRoutes(found.routes, 'http');
+  refuseSharedRoutes(found.managementRoutes, 'management');
   return { plugins: options.plugins, hooks, lifecycle, power, site, taps: guard.taps, tables, ...found };
 }
 
@@ -107,6 +110,7 @@ function registriesFor(
   return {
     controllers: { add: (controller) => void found.controllers.push({ plugin, controller: controller as unknown as Controller<KubeObject> }) },
     http: { route: (method, path, handler) => void found.routes.push({ plugin, route: { method, path, handler } }) },
+    management: { route: (path, handler) => void found.managementRoutes.push({ plugin, route: { method: 'GET', path, handler } }) },
     grpc: { add: (definition, handlers) => void found.grpcServices.push({ plugin, definition, handlers }) },
     cluster: { provide: (connect) => void found.clusters.push({ plugin, connect }) },
     files: tables.files.for(plugin),
@@ -130,12 +134,12 @@ function refusedInTaps(lifecycle: Lifecycle, running: () => string | undefined):
   });
 }
 
-function refuseSharedRoutes(routes: Kernel['routes']): void {
+function refuseSharedRoutes(routes: Kernel['routes'], registry: string): void {
   const owners = new Map<string, string>();
   for (const { plugin, route } of routes) {
     const name = `${route.method} ${route.path}`;
     const first = owners.get(name);
-    if (first) throw failure('SIDERO_REGISTRY_CONFLICT', { registry: 'http', name, first, second: plugin });
+    if (first) throw failure('SIDERO_REGISTRY_CONFLICT', { registry, name, first, second: plugin });
     owners.set(name, plugin);
   }
 }

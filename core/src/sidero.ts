@@ -71,6 +71,8 @@ export interface Sidero {
   readonly controllers: { add<T extends KubeObject>(controller: Controller<T>): void };
   readonly http: { route(method: Route['method'], path: string, handler: Middleware): void };
   readonly grpc: { add(service: ServiceDefinition, handlers: UntypedServiceImplementation): void };
+  /** GET routes for people, beside `/metrics`: for whom the Kubernetes API lets `get` the path (a non-resource URL). */
+  readonly management: { route(path: string, handler: Middleware): void };
   /** Served over TFTP and HTTP. */
   readonly files: Registry<BootFile>;
   readonly powerDrivers: Registry<PowerDriver>;

@@ -192,6 +192,7 @@ async function serve(given: {
       .filter(({ where }) => where === 'every'),
     { log, signal },
   );
+  const management = createHttp({ routes: kernel.managementRoutes, log: log.child({ room: 'management' }), metrics });
   const serving = { name: 'ping', check: () => undefined };
   const caches = { name: 'resources', check: () => (resources.unsynced().length ? `waits for ${resources.unsynced().join(', ')}` : undefined) };
   const healthPort =
@@ -199,7 +200,7 @@ async function serve(given: {
   const diagnosticsPort =
     diagnosticsAddress === 'off'
       ? undefined
-      : await serveDiagnostics({ address: diagnosticsAddress, isOpen: insecureDiagnostics, metrics, resources, signal });
+      : await serveDiagnostics({ address: diagnosticsAddress, isOpen: insecureDiagnostics, metrics, routes: management, resources, signal });
   // Last: the listeners before it end with the signal, should this one fail.
   const port = await openPort(
     { port: httpPort, ...(options.host === undefined ? {} : { host: options.host }) },

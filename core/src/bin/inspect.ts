@@ -37,7 +37,10 @@ export async function inspect(file: string | undefined): Promise<Inspection> {
     hooks: Object.fromEntries(
       Object.keys(kernel.hooks).map((hook) => [hook, taps.filter((tap) => tap.hook === hook).map(({ plugin, optional }) => ({ plugin, optional }))]),
     ),
-    routes: kernel.routes.map(({ plugin, route }) => ({ method: route.method, path: route.path, plugin })),
+    routes: [
+      ...kernel.routes.map(({ plugin, route }) => ({ method: route.method, path: route.path, plugin })),
+      ...kernel.managementRoutes.map(({ plugin, route }) => ({ method: route.method, path: `${route.path} (management)`, plugin })),
+    ],
     grpc: kernel.grpcServices.flatMap(({ plugin, definition }) => Object.values(definition).map(({ path }) => ({ method: path, plugin }))),
     controllers: kernel.controllers.map(({ plugin, controller }) => ({ name: controller.name, kind: controller.kind.kind, plugin })),
     registries: Object.fromEntries(

@@ -1,4 +1,4 @@
-import { createServer as createHttpServer, type IncomingMessage, type RequestListener } from 'node:http';
+import { createServer as createHttpServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import { messageOf } from '../errors.ts';
 import type { Metrics } from '../metrics.ts';
@@ -13,6 +13,8 @@ export interface DiagnosticsOptions {
   /** True: plain HTTP, to anyone. False: HTTPS, to whom the Kubernetes API lets GET the path. */
   readonly isOpen: boolean;
   readonly metrics: Metrics;
+  /** Answers whatever else is asked for, by those who may. It does not listen itself. */
+  readonly routes: Server;
   readonly resources: ResourceClient;
   readonly signal: AbortSignal;
 }
@@ -35,13 +37,13 @@ const AccessReviewKind: Kind<SubjectAccessReview> = {
   namespaced: false,
 };
 
-/** Serves `/metrics`. Gives the port. @throws SIDERO_LISTEN_FAILED */
+/** Serves `/metrics` and `routes`. Gives the port. @throws SIDERO_LISTEN_FAILED */
 export async function serveDiagnostics(options: DiagnosticsOptions): Promise<number> {
   const handler: RequestListener = (request, response) => {
     const answer = (status: number, body: string): void =>
       void response.writeHead(status, { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' }).end(body);
     respond(request, options).then(
-      ({ status, body }) => answer(status, body),
+      (given) => (given ? answer(given.status, given.body) : options.routes.emit('request', request, response)),
       (thrown: unknown) => answer(500, `${messageOf(thrown)}\n`),
     );
   };
@@ -52,14 +54,14 @@ export async function serveDiagnostics(options: DiagnosticsOptions): Promise<num
   return listenOn(server, { what: 'the diagnostics listener', address: options.address, signal: options.signal });
 }
 
-async function respond(request: IncomingMessage, options: DiagnosticsOptions): Promise<{ status: number; body: string }> {
+// Undefined: it is for the routes.
+async function respond(request: IncomingMessage, options: DiagnosticsOptions): Promise<{ status: number; body: string } | undefined> {
   const path = (request.url ?? '/').split('?')[0]!;
   if (!options.isOpen) {
     const refusal = await refusalOf(request, path, options.resources);
     if (refusal) return refusal;
   }
-  if (path !== '/metrics') return { status: 404, body: '404 page not found\n' };
-  return { status: 200, body: await options.metrics.text() };
+  return path === '/metrics' ? { status: 200, body: await options.metrics.text() } : undefined;
 }
 
 async function refusalOf(request: IncomingMessage, path: string, resources: ResourceClient): Promise<{ status: number; body: string } | undefined> {
