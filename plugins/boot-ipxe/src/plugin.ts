@@ -19,7 +19,7 @@ const options = z.strictObject({
   tftpMaxWindowSize: z.int().min(1).max(65535).default(64).describe('most blocks a client gets before it acknowledges'),
   tftpTimeoutMs: z.int().min(1).max(60_000).default(1000).describe('silence before a block is sent again; doubles up to 8 times that'),
   tftpRetries: z.int().min(0).max(50).default(6).describe('repetitions before a silent client is given up'),
-  tftpMaxTransfers: z.int().min(1).default(512).describe('transfers at once; further clients ask again by themselves'),
+  tftpMaxTransfers: z.int().min(1).default(4096).describe('transfers at once; further clients ask again by themselves'),
   tftpMaxTransfersPerAddress: z.int().min(1).default(64).describe('transfers at once of one client address'),
   dhcp: z.array(dhcpOptions).default([]).describe('interfaces on which DHCP answers, and how; none named, no DHCP'),
   disableDhcpProxy: z.boolean().default(false).describe('leave out the interfaces whose mode is proxy'),
