@@ -13,9 +13,10 @@ import { type WantedPeer, wantedPeers } from './wanted-peers.ts';
  */
 export const PENDING_ANNOTATION = 'metal.sidero.dev/siderolink-pending';
 
-/** How often the device is looked at; so often while machines are greeted. */
+/** How often the device is looked at; so often while machines are greeted, and for a while after one joined: where it is is worth knowing. */
 const LOOK_MS = 10_000;
-const GREETING_LOOK_MS = 1000;
+const QUICK_LOOK_MS = 1000;
+const QUICK_MS = 15_000;
 /** A machine that does not answer for so long is off, or elsewhere. */
 const GREETING_MS = 120_000;
 
@@ -38,6 +39,8 @@ export class PeerKeeper {
   readonly #told = new Map<string, string>();
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
+  #quickUntil = 0;
+  #wakeLook = () => {};
 
   constructor(options: PeerKeeperOptions) {
     this.#options = options;
@@ -90,8 +93,17 @@ export class PeerKeeper {
       await this.#endGreetings(states);
       this.#options.notes.see(states, this.#wanted);
       this.#options.meters.count(states);
-      await delay(this.#greeted.size > 0 ? GREETING_LOOK_MS : LOOK_MS, undefined, { signal }).catch(() => undefined);
+      await this.#pause(signal);
     }
+  }
+
+  async #pause(signal: AbortSignal): Promise<void> {
+    const isQuick = this.#greeted.size > 0 || performance.now() < this.#quickUntil;
+    const woken = new Promise<void>((resolve) => (this.#wakeLook = resolve));
+    const over = new AbortController();
+    const pause = delay(isQuick ? QUICK_LOOK_MS : LOOK_MS, undefined, { signal: AbortSignal.any([signal, over.signal]) }).catch(() => undefined);
+    await Promise.race([pause, isQuick ? pause : woken]);
+    over.abort();
   }
 
   async #pass(more: (peer: WantedPeer) => Partial<PeerSetting> = () => ({})): Promise<void> {
@@ -109,6 +121,8 @@ export class PeerKeeper {
         else this.#installed.set(change.publicKey, [change.address]);
       }
       for (const change of changes) this.#tell(change.publicKey, 'remove' in change ? undefined : change.address);
+      this.#quickUntil = performance.now() + QUICK_MS;
+      this.#wakeLook();
     }
     this.#complain(bindings, problems);
     void this.#release(bindings);

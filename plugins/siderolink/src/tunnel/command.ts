@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { delimiter } from 'node:path';
 
 /** How a program ended. */
 export interface Ended {
@@ -15,7 +16,12 @@ const MAX_CHARACTERS = 4_000_000;
 /** Runs a program to its end. Secrets go in by `input`: command lines are everybody's to read. */
 export async function run(command: readonly [string, ...string[]], input = ''): Promise<Ended> {
   const [file, ...args] = command;
-  const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'pipe'], timeout: MAX_MS, killSignal: 'SIGKILL', env: { ...process.env, LC_ALL: 'C' } });
+  const child = spawn(file, args, {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    timeout: MAX_MS,
+    killSignal: 'SIGKILL',
+    env: { ...process.env, PATH: searchPath(), LC_ALL: 'C' },
+  });
   let output = '';
   let said = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output = (output + text).slice(0, MAX_CHARACTERS)));
@@ -31,4 +37,9 @@ export async function run(command: readonly [string, ...string[]], input = ''): 
       resolve({ code: code ?? 1, output, problem: last || `${file} ended with ${code ?? signal}` });
     });
   });
+}
+
+/** Where programs are looked for: the PATH of a plain user on Debian lacks the folder of `ip`. */
+export function searchPath(): string {
+  return [process.env['PATH'] ?? '', '/usr/sbin', '/sbin'].join(delimiter);
 }

@@ -18,7 +18,7 @@ export const openKernelTunnel: OpenTunnel = async (plan) => {
   if (kind === 'tun') await deleteInterface(name);
   if (kind !== 'wireguard') await create(name);
   try {
-    await wg(['set', name, 'listen-port', String(plan.port), 'private-key', '/dev/stdin'], `${plan.privateKey}\n`);
+    await setKey(plan);
     await bringUp(plan);
   } catch (thrown) {
     if (kind !== 'wireguard') await deleteInterface(name);
@@ -82,8 +82,15 @@ export function peersInDump(output: string): readonly PeerState[] {
   });
 }
 
-async function wg(args: readonly string[], input = ''): Promise<string> {
-  const { code, output, problem } = await run(['wg', ...args], input);
+// The key goes in by a pipe, which `wg` can open; what Node gives a child as stdin is a socket.
+async function setKey({ interface: name, port, privateKey }: TunnelPlan): Promise<void> {
+  const command = ['sh', '-c', 'cat | wg set "$0" listen-port "$1" private-key /dev/stdin', name, String(port)] as const;
+  const { code, problem } = await run(command, `${privateKey}\n`);
+  if (code !== 0) throw failure('SIDERO_SIDEROLINK_TUNNEL_FAILED', { what: `wg set ${name}`, problem });
+}
+
+async function wg(args: readonly string[]): Promise<string> {
+  const { code, output, problem } = await run(['wg', ...args]);
   if (code === 0) return output;
   throw failure('SIDERO_SIDEROLINK_TUNNEL_FAILED', { what: `wg ${args.slice(0, 2).join(' ')}`, problem });
 }

@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@sidero/core';
 import { failure } from '../errors.ts';
+import { searchPath } from './command.ts';
 import { bringUp, deleteInterface, kindOfInterface, refuseForeign } from './interface.ts';
 import type { OpenTunnel, PeerChange, Tunnel, TunnelPlan } from './tunnel.ts';
 import { callUapi, deviceLines, peersIn, setPeers } from './uapi.ts';
@@ -82,7 +83,7 @@ async function startProgram(plan: TunnelPlan, given: { log: Logger; socket: stri
   const { log, socket, signal } = given;
   const child = spawn(PROGRAM, ['-f', plan.interface], {
     stdio: ['ignore', 'ignore', 'pipe'],
-    env: { PATH: process.env['PATH'], LOG_LEVEL: 'error', WG_PROCESS_FOREGROUND: '1' },
+    env: { PATH: searchPath(), LOG_LEVEL: 'error', WG_PROCESS_FOREGROUND: '1' },
   });
   const program = watched(child, log);
   let end: string | undefined;

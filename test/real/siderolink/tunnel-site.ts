@@ -1,0 +1,129 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Writable } from 'node:stream';
+import { create } from '@bufbuild/protobuf';
+import { Client, credentials } from '@grpc/grpc-js';
+import { KubeConfig } from '@kubernetes/client-node';
+import { createLogger, createResourceClient, createMetrics, type ResourceClient } from '@sidero/core';
+import {
+  type ProvisionRequest,
+  ProvisionRequestSchema,
+  type ProvisionResponse,
+  ProvisionService,
+  serviceDefinition,
+} from '@sidero/plugin-siderolink/protocol';
+import { type Child, createNamespace, forward, type ManagementPlane, type Namespace, startManagementPlane } from '@sidero/testing/qemu';
+import { expect } from 'vitest';
+import { freePorts } from '../loopback.ts';
+
+/** Of the management plane on the link between both namespaces. */
+export const SERVER = '10.99.0.1';
+const NODE = '10.99.0.2';
+
+/** A management plane in one network namespace, a machine in another, a wire between them. */
+export interface TunnelSite extends AsyncDisposable {
+  /** Name of the tunnel's interface on the server. */
+  readonly device: string;
+  readonly server: Namespace;
+  readonly node: Namespace;
+  readonly resources: ResourceClient;
+  /** What `/metrics` has. */
+  metrics(): Promise<string>;
+  provision(request: Partial<ProvisionRequest>): Promise<ProvisionResponse>;
+  start(): Promise<void>;
+  /** kill -9 */
+  kill(): Promise<void>;
+  stop(): Promise<void>;
+  /** Settles once the tunnel came up so often since the first start. */
+  up(times: number): Promise<void>;
+}
+
+/** Starts it. `tunnel` is the option of the plugin. */
+export async function tunnelSite(tunnel: 'user-space' | 'kernel' | 'auto'): Promise<TunnelSite> {
+  const stack = new AsyncDisposableStack();
+  const dir = await mkdtemp(join(tmpdir(), 'siderolink-'));
+  stack.defer(() => rm(dir, { recursive: true, force: true }));
+  const server = stack.use(await createNamespace());
+  const node = stack.use(await createNamespace(server));
+  await wire(server, node);
+  const [api, http, diagnostics] = (await freePorts(3)) as [number, number, number];
+  for (const port of [api, http, diagnostics]) stack.use(await forward(server, { port, dir, clients: 'outside' }));
+  const device = `sl${process.pid}`;
+  const config = join(dir, 'sidero.config.json');
+  await writeFile(config, configOf({ api, http, diagnostics, device, tunnel }));
+  const log: string[] = [];
+  let plane: ManagementPlane | undefined;
+  const start = async (): Promise<void> => {
+    const variables = { SIDERO_FETCH_ENVIRONMENTS: 'false', SIDERO_LOG_LEVEL: 'debug' };
+    plane = await startManagementPlane(server, { config, dataDir: join(dir, 'data'), env: variables, onText: (text) => void log.push(text) });
+  };
+  const kill = async (): Promise<void> => {
+    if (plane) await ended(plane, 'SIGKILL');
+  };
+  const stop = async (): Promise<void> => plane?.stop();
+  stack.defer(stop);
+  await start();
+  const resources = stack.use(clientOf(join(dir, 'data', 'kubeconfig')));
+  return {
+    device,
+    server,
+    node,
+    resources: resources.client,
+    metrics: async () => (await fetch(`http://127.0.0.1:${diagnostics}/metrics`)).text(),
+    provision: (request) => provision(http, request),
+    start,
+    kill,
+    stop,
+    up: async (times) => {
+      await expect.poll(() => log.join('').split('SideroLink is up').length - 1).toBeGreaterThanOrEqual(times);
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+async function wire(server: Namespace, node: Namespace): Promise<void> {
+  await server.run(['ip', 'link', 'add', 'wire', 'type', 'veth', 'peer', 'name', 'wire', 'netns', String(node.pid)]);
+  for (const [space, address] of [
+    [server, SERVER],
+    [node, NODE],
+  ] as const) {
+    await space.run(['ip', 'address', 'add', `${address}/24`, 'dev', 'wire']);
+    for (const link of ['lo', 'wire']) await space.run(['ip', 'link', 'set', link, 'up']);
+  }
+}
+
+function configOf(given: { api: number; http: number; diagnostics: number; device: string; tunnel: string }): string {
+  const { api, http, diagnostics, device, tunnel } = given;
+  const plugin = (name: string, options: object) => ({ from: fileURLToPath(import.meta.resolve(`@sidero/plugin-${name}`)), options });
+  const site = { endpoint: SERVER, apiPort: http, healthAddress: 'off', diagnosticsAddress: `127.0.0.1:${diagnostics}`, insecureDiagnostics: true };
+  return JSON.stringify({ ...site, plugins: [plugin('apiserver', { port: api }), plugin('siderolink', { tunnel, interface: device })] });
+}
+
+async function ended(plane: Child, signal: NodeJS.Signals): Promise<void> {
+  process.kill(plane.pid, signal);
+  await plane.exited;
+}
+
+function clientOf(file: string): { client: ResourceClient } & AsyncDisposable {
+  const kubeConfig = new KubeConfig();
+  kubeConfig.loadFromFile(file);
+  const log = createLogger({ level: 'silent', destination: new Writable({ write: (_chunk, _encoding, done) => done() }) });
+  const client = createResourceClient({ kubeConfig: async () => kubeConfig, log, metrics: createMetrics(), component: 'test' });
+  return { client, [Symbol.asyncDispose]: () => client.close() };
+}
+
+async function provision(port: number, request: Partial<ProvisionRequest>): Promise<ProvisionResponse> {
+  const { path, requestSerialize, responseDeserialize } = serviceDefinition(ProvisionService)['provision']!;
+  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+  try {
+    return await new Promise((resolve, reject) => {
+      client.makeUnaryRequest(path, requestSerialize, responseDeserialize, create(ProvisionRequestSchema, request), (error, answer) =>
+        error ? reject(error) : resolve(answer as ProvisionResponse),
+      );
+    });
+  } finally {
+    client.close();
+  }
+}
