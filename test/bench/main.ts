@@ -10,17 +10,28 @@ import { type Measurement, table, withTable } from './measure.ts';
 import { measurePower } from './power.ts';
 import { measureProcess } from './process.ts';
 import { measureRegistrations } from './registrations.ts';
+import { measureScale } from './scale.ts';
 import { measureTftp } from './tftp.ts';
 import { measureWipe } from './wipe.ts';
 
 const HELP = `Usage: npm run bench -- [options]
 
-  --only X   only the measurements whose name contains X: ipxe, configdata, registrations, tftp, power, wipe, process, allocation
+  --only X   only the measurements whose name contains X: ipxe, configdata, registrations, tftp, power, wipe, process, allocation, scale
   --json     print the figures as JSON instead of a table
   --readme   write the table into README.md, between its markers
 `;
 
-const MEASURES = [measureIpxe, measureConfigdata, measureRegistrations, measureTftp, measurePower, measureWipe, measureProcess, measureAllocation];
+const MEASURES = [
+  measureIpxe,
+  measureConfigdata,
+  measureRegistrations,
+  measureTftp,
+  measurePower,
+  measureWipe,
+  measureProcess,
+  measureAllocation,
+  measureScale,
+];
 
 const README = fileURLToPath(new URL('../../README.md', import.meta.url));
 
