@@ -34,6 +34,7 @@ export type * from './registries.ts';
 export type { Registry } from './registry.ts';
 export type { Change, Filter, ResourceClient } from './resources/client.ts';
 export * from './resources/conditions.ts';
+export { copyJson } from './resources/copy-json.ts';
 export { conversionOf, type ObjectBody, type OldVersion } from './resources/convert.ts';
 export type * from './resources/custom-resource.ts';
 export { coreCustomResources } from './resources/custom-resources.ts';

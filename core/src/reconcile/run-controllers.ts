@@ -44,6 +44,8 @@ class ControllerLoop {
   readonly #log: Logger;
   readonly #queue: WorkQueue;
   readonly #running = new Map<string, Promise<void>>();
+  /** Ends the wait of each worker for its reconcile, or for the deadline. */
+  readonly #waits = new Set<(isLate: boolean) => void>();
   /** What was logged about objects whose last reconcile failed. */
   readonly #logged = new Map<string, Set<string>>();
   readonly #count: (result: 'success' | 'requeue' | 'error') => void;
@@ -70,7 +72,10 @@ class ControllerLoop {
   async run(): Promise<void> {
     const { signal, client, graceMs = DEFAULT_GRACE_MS } = this.#options;
     const watches = this.#watch();
-    const stop = () => this.#queue.stop();
+    const stop = () => {
+      this.#queue.stop();
+      for (const end of this.#waits) end(false);
+    };
     signal.addEventListener('abort', stop, { once: true });
     if (signal.aborted) stop();
     // Objects may be reconciled before all kinds are known, as reads then ask the API; it only costs more calls.
@@ -143,11 +148,8 @@ class ControllerLoop {
 
   // One object that hangs must not keep a place that others wait for.
   async #untilDeadline(key: string, reconcile: Promise<void>): Promise<void> {
-    const { deadlineMs = DEFAULT_DEADLINE_MS, signal } = this.#options;
-    const ended = new AbortController();
-    const deadline = delay(deadlineMs, true, { signal: AbortSignal.any([signal, ended.signal]) }).catch(() => false);
-    const isLate = await Promise.race([reconcile.then(() => false), deadline]);
-    ended.abort();
+    const { deadlineMs = DEFAULT_DEADLINE_MS } = this.#options;
+    const isLate = await this.#isLate(reconcile, deadlineMs);
     if (!isLate) return;
     this.#overdue(1);
     this.#log.warn({ object: key, deadlineMs }, 'a reconcile takes longer than it should; it goes on, and others take its place');
@@ -155,6 +157,19 @@ class ControllerLoop {
       this.#overdue(-1);
       this.#log.info({ object: key }, 'the late reconcile has ended');
     });
+  }
+
+  // A plain timer: with signals, most of what an idle reconcile costs would be its deadline.
+  async #isLate(reconcile: Promise<void>, deadlineMs: number): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const timer = setTimeout(resolve, deadlineMs, true);
+    this.#waits.add(resolve);
+    if (this.#options.signal.aborted) resolve(false);
+    void reconcile.then(() => resolve(false));
+    const isLate = await promise;
+    clearTimeout(timer);
+    this.#waits.delete(resolve);
+    return isLate;
   }
 
   #succeeded(key: string): void {

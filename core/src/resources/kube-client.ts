@@ -5,6 +5,7 @@ import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import { orAborted } from '../waiting/or-aborted.ts';
 import type { Change, Filter, ResourceClient } from './client.ts';
+import { copyJson } from './copy-json.ts';
 import { createEventRecorder } from './events.ts';
 import { defaultTiming, Informer, type InformerTiming } from './informer.ts';
 import { EventKind, type Kind, type KubeObject, type Ref } from './kinds.ts';
@@ -12,6 +13,7 @@ import { KindApi, type Written } from './kube-api.ts';
 import { createTransport, type KubeTransport } from './kube-transport.ts';
 import { labelSelector } from './label-selector.ts';
 import { freeze, keyOf } from './object-cache.ts';
+import { ObjectTurns } from './object-turns.ts';
 import { patchesOf, underVersion } from './patch.ts';
 
 export interface ResourceClientOptions {
@@ -59,6 +61,7 @@ class KubeResourceClient implements RunningResourceClient {
   readonly #entries = new Map<string, Entry<never>>();
   readonly #closing = new AbortController();
   readonly #runs: Promise<void>[] = [];
+  readonly #turns = new ObjectTurns();
   #transport: Promise<KubeTransport> | undefined;
   #watching: AbortSignal | undefined;
 
@@ -130,15 +133,20 @@ class KubeResourceClient implements RunningResourceClient {
     return this.#entry(kind).api.review(object);
   }
 
+  // Our own writers of one object go one after another: each would only make the others look again.
   // The cache is good enough to write from, since the API refuses what relies on an old version. It is not good enough
   // to conclude that there is nothing to write: that is looked up in the API itself.
-  async change<T extends KubeObject>(kind: Kind<T>, ref: Ref, edit: (draft: T) => void | false): Promise<T> {
+  change<T extends KubeObject>(kind: Kind<T>, ref: Ref, edit: (draft: T) => void | false): Promise<T> {
+    return this.#turns.take(`${kind.apiVersion}/${kind.plural}/${keyOf(ref)}`, () => this.#change(kind, ref, edit));
+  }
+
+  async #change<T extends KubeObject>(kind: Kind<T>, ref: Ref, edit: (draft: T) => void | false): Promise<T> {
     const { informer } = this.#entry(kind);
     let cached = informer?.isSynced ? informer.cache.get(ref) : undefined;
     for (let conflicts = 0; ; ) {
       const current = cached ?? (await this.get(kind, ref, { live: true }));
       if (!current) throw failure('SIDERO_RESOURCE_MISSING', { kind: kind.kind, name: keyOf(ref) });
-      const draft = structuredClone(current);
+      const draft = copyJson(current);
       const patches = edit(draft) === false ? { main: undefined, status: undefined } : patchesOf(current, draft, kind);
       const isNothing = patches.main === undefined && patches.status === undefined;
       if (isNothing && !cached) return current;

@@ -77,18 +77,15 @@ function serverProblem(server: string): string | undefined {
 export function createTransport(options: TransportOptions): KubeTransport {
   const server = serverOf(options.kubeConfig);
   const connections = new Connections(options);
-  const count = options.metrics.counter('sidero_kube_requests_total', 'Calls of the Kubernetes API.', ['verb', 'kind', 'status']);
-  const observe = options.metrics.histogram('sidero_kube_request_seconds', 'Duration of calls of the Kubernetes API.', {
-    labels: ['verb'],
-    buckets: SECONDS_BUCKETS,
-  });
-
+  const { count, observe } = metersOf(options.metrics);
   const { userAgent, timeoutMs = DEFAULT_CALL_TIMEOUT_MS } = options;
-  const measured = async (call: KubeCall, pool: 'calls' | 'streams') => {
+  const { origin, pathname } = new URL(server);
+  const target = { connections, origin, path: pathname === '/' ? '' : pathname, userAgent, timeoutMs };
+  const measured = async (call: KubeCall, pool: 'calls' | 'streams', signal: AbortSignal) => {
     const started = performance.now();
     const labels = { verb: call.verb, kind: call.kind };
     try {
-      const response = await send({ call, pool, connections, server, userAgent, timeoutMs });
+      const response = await send({ ...target, call, pool, signal });
       count({ ...labels, status: String(response.statusCode) });
       return response;
     } catch (thrown) {
@@ -98,20 +95,33 @@ export function createTransport(options: TransportOptions): KubeTransport {
       observe((performance.now() - started) / 1000, { verb: call.verb });
     }
   };
-  const attempt = (call: KubeCall) =>
-    measured(call, 'calls').catch((thrown: unknown) => {
+  const attempt = async (call: KubeCall): Promise<Answered> => {
+    using limit = new CallLimit(timeoutMs, call.signal);
+    const response = await measured(call, 'calls', limit.signal).catch((thrown: unknown) => {
       if (!brokeOff(call, thrown)) throw thrown;
-      return measured(call, 'calls');
+      limit.restart();
+      return measured(call, 'calls', limit.signal);
     });
+    return { waitMs: retryAfterMs(response), answer: await answerOf(call, server, response) };
+  };
   return {
     server,
-    call: (call) => repeated(call, server, () => attempt(call)),
+    call: (call) => repeated(call, () => attempt(call)),
     async open(call) {
-      const response = await measured(call, 'streams');
+      const response = await measured(call, 'streams', call.signal);
       return response.statusCode === 200 ? response.body : answerOf(call, server, response);
     },
     close: () => connections.close(),
   };
+}
+
+function metersOf(metrics: Metrics) {
+  const count = metrics.counter('sidero_kube_requests_total', 'Calls of the Kubernetes API.', ['verb', 'kind', 'status']);
+  const observe = metrics.histogram('sidero_kube_request_seconds', 'Duration of calls of the Kubernetes API.', {
+    labels: ['verb'],
+    buckets: SECONDS_BUCKETS,
+  });
+  return { count, observe };
 }
 
 function unreachable(call: KubeCall, server: string, cause: unknown): SideroError {
@@ -138,9 +148,32 @@ interface Sending {
   readonly call: KubeCall;
   readonly pool: 'calls' | 'streams';
   readonly connections: Connections;
-  readonly server: string;
+  readonly origin: string;
+  /** Before that of the call. */
+  readonly path: string;
   readonly userAgent: string;
   readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** Gives a call up as a whole when its time is over. A timer of its own, ended with the call: signals that time out by themselves pile up for as long. */
+class CallLimit implements Disposable {
+  readonly signal: AbortSignal;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(timeoutMs: number, given: AbortSignal | undefined) {
+    const controller = new AbortController();
+    this.#timer = setTimeout(() => controller.abort(new DOMException('The call was not answered in time', 'TimeoutError')), timeoutMs);
+    this.signal = given ? AbortSignal.any([controller.signal, given]) : controller.signal;
+  }
+
+  restart(): void {
+    this.#timer.refresh();
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+  }
 }
 
 // A 401 may mean that a token was rotated since we looked: look once more.
@@ -154,29 +187,31 @@ async function send(sending: Sending): Promise<Dispatcher.ResponseData> {
   return sendAs(sending, renewed);
 }
 
-function sendAs({ call, pool, server, userAgent, timeoutMs }: Sending, login: Login): Promise<Dispatcher.ResponseData> {
-  const url = new URL(server);
+function sendAs({ call, pool, origin, path, userAgent, timeoutMs, signal }: Sending, login: Login): Promise<Dispatcher.ResponseData> {
   const headers: Record<string, string> = { ...login.headers, accept: 'application/json', 'user-agent': userAgent };
   if (call.body) headers['content-type'] = call.body.type;
-  // A stream's silence is judged by whoever reads it; a call is given up as a whole.
-  const signals = [...(pool === 'calls' ? [AbortSignal.timeout(timeoutMs)] : []), ...(call.signal ? [call.signal] : [])];
   return login[pool].request({
-    origin: url.origin,
-    path: (url.pathname === '/' ? '' : url.pathname) + call.path,
+    origin,
+    path: path + call.path,
     method: call.method,
     headers,
     body: call.body ? JSON.stringify(call.body.json) : null,
     headersTimeout: timeoutMs,
+    // A stream's silence is judged by whoever reads it.
     bodyTimeout: pool === 'calls' ? timeoutMs : 0,
-    signal: AbortSignal.any(signals),
+    signal,
   });
 }
 
-async function repeated(call: KubeCall, server: string, attempt: () => Promise<Dispatcher.ResponseData>): Promise<KubeAnswer> {
+interface Answered {
+  readonly answer: KubeAnswer;
+  /** The API asks to come again after this time. */
+  readonly waitMs: number | undefined;
+}
+
+async function repeated(call: KubeCall, attempt: () => Promise<Answered>): Promise<KubeAnswer> {
   for (let repeats = 0; ; repeats++) {
-    const response = await attempt();
-    const waitMs = retryAfterMs(response);
-    const answer = await answerOf(call, server, response);
+    const { answer, waitMs } = await attempt();
     if (waitMs === undefined || repeats === MAX_REPEATS) return answer;
     await delay(waitMs, undefined, call.signal ? { signal: call.signal } : {});
   }

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { hasCode, type Kind, type KubeObject, type ResourceClient } from '@sidero/core';
+import { copyJson, hasCode, type Kind, type KubeObject, type ResourceClient } from '@sidero/core';
 
 /**
  * Edits an object, and writes only when that makes a difference to what is known of it: an object at rest costs no call of the API. Gives the object
@@ -10,7 +10,7 @@ export async function writeDifference<T extends KubeObject>(
   kind: Kind<T>,
   { object, edit }: { readonly object: T; readonly edit: (draft: T) => void },
 ): Promise<T | undefined> {
-  const wanted = structuredClone(object);
+  const wanted = copyJson(object);
   edit(wanted);
   if (isDeepStrictEqual(wanted, object)) return object;
   try {
