@@ -1,40 +1,81 @@
+import { join } from 'node:path';
 import type { Sidero } from '@sidero/core';
+import { addKeptCommands } from './commands/kept-commands.ts';
+import { addKeptRoutes } from './commands/kept-routes.ts';
+import { addStreamCommands, streamPath } from './commands/stream-commands.ts';
 import { eventSink } from './events/event-sink.ts';
+import type { EventRecord } from './events/publish.ts';
+import { forgetServers } from './kept/forget-servers.ts';
+import { KeptLines } from './kept/kept-lines.ts';
 import type { LinkListener } from './link.ts';
-import { kernelLogs } from './logs/kernel-logs.ts';
+import { kernelLogs, type LogRecord } from './logs/kernel-logs.ts';
 import { LiveDirectory } from './machines/live-directory.ts';
+import { LineSocket } from './outlets/line-socket.ts';
 import type { SideroLinkOptions } from './plugin.ts';
 
-/** The places in the tunnel where machines send their kernel logs and events. */
+/** Of each server; some thousand events, a few boots. */
+const EVENT_BYTES = 1024 * 1024;
+
+/** The places in the tunnel where machines send their kernel logs and events, and everything behind them. */
 export function addStreams(sidero: Sidero, options: SideroLinkOptions): readonly LinkListener[] {
-  const { lifecycle, log, metrics, resources, services } = sidero;
+  const { log, metrics, resources } = sidero;
+  addKeptCommands(sidero);
+  addKeptRoutes(sidero);
+  addStreamCommands(sidero);
+  const directory = addDirectory(sidero);
+  const { takeLog, takeEvent } = addOutlets(sidero, options);
+  const given = { directory, resources, log, metrics };
+  return [
+    kernelLogs({ ...given, port: options.logPort, take: takeLog }),
+    eventSink({ ...given, port: options.eventPort, negativeAddressFilter: options.negativeAddressFilter, take: takeEvent }),
+  ];
+}
+
+function addDirectory({ resources, services }: Sidero): LiveDirectory {
   const directory = new LiveDirectory(resources);
   services.add({
     name: 'siderolink-machines',
     where: 'every',
-    run(signal, ready) {
-      const done = directory.run(signal);
+    async run(signal, ready) {
       ready();
-      return done;
+      await directory.run(signal);
     },
   });
-  const given = { directory, resources, log, metrics };
-  return [
-    kernelLogs({
-      ...given,
-      port: options.logPort,
-      take({ machine, line, at }) {
-        lifecycle.stream({ type: 'log', ...(machine && { uuid: machine.uuid }), names: machine?.names ?? {}, line, at });
-        return undefined;
-      },
-    }),
-    eventSink({
-      ...given,
-      port: options.eventPort,
-      negativeAddressFilter: options.negativeAddressFilter,
-      take({ machine, event, line, at }) {
-        lifecycle.stream({ type: 'talos', uuid: machine.uuid, names: machine.names, event, line, at });
-      },
-    }),
-  ];
+  return directory;
+}
+
+interface Outlets {
+  takeLog(record: LogRecord): Promise<void> | undefined;
+  takeEvent(record: EventRecord): void;
+}
+
+// Where a record goes: to the disk, to the container that prints it, and to every plugin that taps `stream`. None waits for another.
+function addOutlets({ lifecycle, log, metrics, resources, services, site }: Sidero, { logBytes }: SideroLinkOptions): Outlets {
+  const given = { log, metrics };
+  const logs = new KeptLines({ ...given, folder: join(site.dataDir, 'logs'), bytesEach: logBytes, what: 'kernel log' });
+  const events = new KeptLines({ ...given, folder: join(site.dataDir, 'events'), bytesEach: EVENT_BYTES, what: 'events' });
+  const logSocket = new LineSocket({ ...given, path: streamPath(site.dataDir, 'logs'), what: 'kernel logs' });
+  const eventSocket = new LineSocket({ ...given, path: streamPath(site.dataDir, 'events'), what: 'events' });
+  services.add({
+    name: 'siderolink-outlets',
+    where: 'leader',
+    async run(signal, ready) {
+      ready();
+      await Promise.all([logSocket.run(signal), eventSocket.run(signal), forgetServers(resources, [logs, events], signal)]);
+      await Promise.all([logs.settled(), events.settled()]);
+    },
+  });
+  return {
+    takeLog({ machine, line, at }) {
+      const behind = machine && logs.add({ uuid: machine.uuid, key: machine.key, line, at });
+      logSocket.write(line);
+      lifecycle.stream({ type: 'log', ...(machine && { uuid: machine.uuid }), names: machine?.names ?? {}, line, at });
+      return behind;
+    },
+    takeEvent({ machine, event, line, at }) {
+      void events.add({ uuid: machine.uuid, key: machine.key, line, at });
+      eventSocket.write(line);
+      lifecycle.stream({ type: 'talos', uuid: machine.uuid, names: machine.names, event, line, at });
+    },
+  };
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type ClientHttp2Session, connect as connectHttp2, constants } from 'node:http2';
+import { type ClientHttp2Session, connect as connectHttp2, constants, type IncomingHttpHeaders } from 'node:http2';
 import { connect, createServer, type Socket } from 'node:net';
 import { create, type DescMessage, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { EventRequestSchema } from '@sidero/plugin-siderolink/protocol';
@@ -42,16 +42,19 @@ export class SinkClient implements AsyncDisposable {
       'content-type': 'application/grpc',
       te: 'trailers',
     });
-    const answer: Record<string, unknown> = {};
-    const note = (headers: object): void => void Object.assign(answer, headers);
+    const answer = { code: '', message: '' };
+    const note = (headers: IncomingHttpHeaders): void => {
+      answer.code = headers['grpc-status']?.toString() ?? answer.code;
+      answer.message = headers['grpc-message']?.toString() ?? answer.message;
+    };
     stream.on('response', note).on('trailers', note);
     const frame = Buffer.alloc(5);
     frame.writeUInt32BE(request.length, 1);
     stream.end(Buffer.concat([frame, request]));
     stream.resume();
     await once(stream, 'close');
-    if (answer['grpc-status'] === undefined) throw new Error('the sink did not answer');
-    return { code: Number(answer['grpc-status']), message: decodeURIComponent(String(answer['grpc-message'] ?? '')) };
+    if (answer.code === '') throw new Error('the sink did not answer');
+    return { code: Number(answer.code), message: decodeURIComponent(answer.message) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,0 +1,123 @@
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { createLogger, createMetrics } from '@sidero/core';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { followSocket } from './follow-socket.ts';
+import { LineSocket } from './line-socket.ts';
+
+const log = createLogger({ level: 'silent' });
+const stops: AbortController[] = [];
+let folder: string;
+let path: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'sidero-lines-'));
+  path = join(folder, 'stream', 'logs.sock');
+});
+afterEach(async () => {
+  for (const stop of stops.splice(0)) stop.abort();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function served(metrics = createMetrics()) {
+  const socket = new LineSocket({ path, what: 'kernel logs', log, metrics });
+  const stop = new AbortController();
+  stops.push(stop);
+  const ready = Promise.withResolvers<void>();
+  const done = socket.run(stop.signal, ready.resolve);
+  await Promise.race([ready.promise, done]);
+  return { socket, metrics, done, close: () => stop.abort() };
+}
+
+async function reader(): Promise<Socket> {
+  const socket = connect(path);
+  await once(socket, 'connect');
+  return socket;
+}
+
+function followed(): { lines: () => string[]; stop: () => void; done: Promise<void> } {
+  const output = new PassThrough();
+  let all = '';
+  output.setEncoding('utf8').on('data', (chunk: string) => (all += chunk));
+  const stop = new AbortController();
+  stops.push(stop);
+  const done = followSocket(path, output, stop.signal);
+  return { lines: () => all.split('\n').filter(Boolean), stop: () => stop.abort(), done };
+}
+
+test('every reader gets every line, and what came while nobody read comes first', async () => {
+  const { socket, close, done } = await served();
+  socket.write('before');
+  await vi.waitFor(async () => {
+    socket.write('x');
+    await new Promise(setImmediate);
+  });
+  const [first, second] = [followed(), followed()];
+  await vi.waitFor(() => expect(first.lines().concat(second.lines()).slice(0, 2)).toEqual(['before', 'x']));
+  socket.write('after');
+  await vi.waitFor(() => expect([first.lines().at(-1), second.lines().at(-1)]).toEqual(['after', 'after']), { timeout: 5000 });
+  close();
+  await done;
+});
+
+test('a reader goes on when the process that tells is there again', async () => {
+  const first = await served();
+  const { lines } = followed();
+  first.socket.write('one');
+  await vi.waitFor(() => expect(lines()).toEqual(['one']), { timeout: 5000 });
+  first.close();
+  await first.done;
+  const second = await served();
+  second.socket.write('two');
+  await vi.waitFor(() => expect(lines()).toEqual(['one', 'two']), { timeout: 5000 });
+});
+
+test('a reader that does not read misses lines, which are counted, and no other one does', async () => {
+  const { socket, metrics } = await served();
+  const slow = await reader();
+  slow.pause();
+  const { lines } = followed();
+  await vi.waitFor(async () => {
+    socket.write('begin');
+    await new Promise(setImmediate);
+    expect(lines().length).toBeGreaterThan(0);
+  });
+  const line = 'y'.repeat(1000);
+  for (let count = 0; count < 20; count++) {
+    for (let index = 0; index < 1000; index++) socket.write(line);
+    const want = (count + 1) * 1000;
+    await vi.waitFor(() => expect(lines().filter((got) => got === line)).toHaveLength(want), { timeout: 10_000 });
+  }
+  expect(await metrics.text()).toMatch(/sidero_line_socket_missed_total\{what="kernel logs"\} [1-9]/);
+  slow.destroy();
+});
+
+test('lines reach their readers before the end', async () => {
+  const { socket, close } = await served();
+  const last = await reader();
+  const all = text(last);
+  await vi.waitFor(() => socket.write('ready'));
+  await new Promise(setImmediate);
+  socket.write('last');
+  close();
+  expect(await all).toMatch(/last\n$/);
+});
+
+test('a socket that was left behind is taken over; one that is served, once that ends', async () => {
+  await served().then(({ close, done }) => (close(), done));
+  await writeFile(path, '');
+  const first = await served();
+  let isTaken = false;
+  const second = served().then((taken) => ((isTaken = true), taken));
+  const { lines } = followed();
+  first.socket.write('first');
+  await vi.waitFor(() => expect(lines()).toEqual(['first']), { timeout: 5000 });
+  expect(isTaken).toBe(false);
+  first.close();
+  (await second).socket.write('second');
+  await vi.waitFor(() => expect(lines()).toEqual(['first', 'second']), { timeout: 5000 });
+});
