@@ -277,7 +277,8 @@ export class SimulatedMachine implements ObservableMachine, Chassis {
 
   async #ipxe(states: States, signal: AbortSignal): Promise<IpxeOutcome> {
     const { plane } = this.#options;
-    const agent = new Agent({ connections: 1, connect: { localAddress: this.address }, headersTimeout: 30_000, bodyTimeout: 30_000 });
+    // From the host's own address, as the agent's calls come: grpc-js knows no other, and a boot belongs to one address.
+    const agent = new Agent({ connections: 1, headersTimeout: 30_000, bodyTimeout: 30_000 });
     try {
       const url = new URL(`http://${plane.host ?? '127.0.0.1'}:${plane.http}/boot.ipxe`);
       return await runIpxe(this.#ipxeHost({ agent, states }, signal), url);

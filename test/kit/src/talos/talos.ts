@@ -115,13 +115,13 @@ class TalosBoot {
   }
 
   async #config(): Promise<string> {
-    const { args, address, uuid, states, signal, timeFactor } = this.#run;
+    const { args, uuid, states, signal, timeFactor } = this.#run;
     const url = kernelArgument(args, 'talos.config');
     states.enter('configuring');
     if (!url) await new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }));
     const target = new URL(url!);
     if (target.searchParams.get('uuid') === '') target.searchParams.set('uuid', uuid);
-    const agent = new Agent({ connect: { localAddress: address } });
+    const agent = new Agent();
     try {
       for (;;) {
         const answer = await request(target, { dispatcher: agent, signal }).catch((thrown: unknown) => ({ thrown }));
