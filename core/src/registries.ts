@@ -83,6 +83,8 @@ export interface Service {
   readonly where: 'leader' | 'every';
   /** Calls `ready` once it serves; returns after `signal` aborts, or rejects, which stops the process with that error. */
   run(signal: AbortSignal, ready: () => void): Promise<void>;
+  /** What people should know of it while it serves: `/readyz?verbose` says so, and stays ready, for what else runs here must be reached. */
+  note?(): string | undefined;
 }
 
 /** A subcommand of `sidero`. */

@@ -5,6 +5,8 @@ import { listenOn } from './listener.ts';
 export interface HealthCheck {
   readonly name: string;
   check(): string | undefined;
+  /** What to know although it passes. */
+  note?(): string | undefined;
 }
 
 /** What the health listener answers from. */
@@ -36,9 +38,11 @@ export async function serveHealth(options: HealthOptions): Promise<number> {
 }
 
 function report(root: string, checks: readonly HealthCheck[], isVerbose: boolean): { status: number; body: string } {
-  const results = checks.map(({ name, check }) => ({ name, problem: check() }));
+  const results = checks.map(({ name, check, note }) => ({ name, problem: check(), note: note?.() }));
   const failed = results.some(({ problem }) => problem !== undefined);
   if (!failed && !isVerbose) return { status: 200, body: 'ok' };
-  const lines = results.map(({ name, problem }) => (problem === undefined ? `[+]${name} ok` : `[-]${name} failed: ${problem}`));
+  const lines = results.map(({ name, problem, note }) =>
+    problem === undefined ? `[+]${name} ok${note === undefined ? '' : `, but: ${note}`}` : `[-]${name} failed: ${problem}`,
+  );
   return { status: failed ? 500 : 200, body: `${lines.join('\n')}\n${root} check ${failed ? 'failed' : 'passed'}\n` };
 }

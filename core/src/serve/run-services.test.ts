@@ -30,6 +30,11 @@ test('a service that runs passes its check, and ends with the signal', async () 
   await done;
 });
 
+test('a service that serves may have something to be known', () => {
+  const { checks } = run({ ...steady('siderolink'), note: () => 'no tunnel' });
+  expect([checks[0]!.check(), checks[0]!.note?.()]).toEqual([undefined, 'no tunnel']);
+});
+
 test('a service that is not ready yet says so', () => {
   const { checks } = run({ name: 'slow', where: 'every', run: (signal) => once(signal, 'abort').then(() => undefined) });
   expect(checks[0]!.check()).toBe('starting');

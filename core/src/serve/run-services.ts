@@ -23,7 +23,11 @@ export function runServices(services: readonly Service[], { log, signal }: { log
   // Whoever awaits them gets the error; this only keeps Node from calling it unhandled meanwhile.
   for (const outcome of [done, ready]) outcome.catch(() => undefined);
   return {
-    checks: services.map(({ name }) => ({ name, check: () => (isReady.has(name) ? undefined : (failed.get(name) ?? 'starting')) })),
+    checks: services.map((service) => ({
+      name: service.name,
+      check: () => (isReady.has(service.name) ? undefined : (failed.get(service.name) ?? 'starting')),
+      note: () => service.note?.(),
+    })),
     ready,
     done,
   };
