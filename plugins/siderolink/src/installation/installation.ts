@@ -7,7 +7,7 @@ import { type LinkNetwork, loopbackNetwork, tunnelNetwork } from './network.ts';
 import { type InstallationKeys, readKeys, readOrMakeKeys, SECRET_REF } from './secret.ts';
 
 /** How often the Secret is looked at, to notice when it is gone or another one. */
-const LOOK_MS = 20_000;
+const LOOK_MS = 5000;
 
 /** Who we are, and the addresses that follow. */
 export interface KnownInstallation extends Installation {

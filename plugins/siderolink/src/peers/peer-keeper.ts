@@ -125,6 +125,7 @@ export class PeerKeeper {
       this.#wakeLook();
     }
     this.#complain(bindings, problems);
+    this.#options.meters.countTokens(bindings);
     void this.#release(bindings);
   }
 

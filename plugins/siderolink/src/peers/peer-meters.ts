@@ -1,19 +1,29 @@
-import type { Sidero } from '@sidero/core';
+import type { ServerBinding, Sidero } from '@sidero/core';
+import { JOIN_ANNOTATION } from '../provision/provision-claim.ts';
 import type { PeerState } from '../tunnel/tunnel.ts';
 
 /** A handshake is renewed every 2 min while there is traffic; Talos gives a session up at 275 s. */
 const FRESH_MS = 180_000;
 const LATE_MS = 275_000;
 
-/** Counts peers by the age of their last handshake. */
+/** Counts machines in the tunnel. */
 export interface PeerMeters {
+  /** Of those that joined: who has shown a token, who was given one, who has none. */
+  countTokens(bindings: readonly ServerBinding[]): void;
+  /** By the age of their last handshake. */
   count(states: readonly PeerState[], now?: number): void;
 }
 
-/** `sidero_siderolink_peers{handshake}`. */
+/** `sidero_siderolink_peers{handshake}`, `sidero_siderolink_bindings{token}`. */
 export function peerMeters({ metrics }: Pick<Sidero, 'metrics'>): PeerMeters {
   const set = metrics.gauge('sidero_siderolink_peers', 'Machines in the tunnel, by the age of the last handshake.', ['handshake']);
+  const setTokens = metrics.gauge('sidero_siderolink_bindings', 'ServerBindings of machines that joined, by their join token.', ['token']);
   return {
+    countTokens(bindings) {
+      const joined = bindings.filter(({ spec }) => spec?.siderolink?.publicKey);
+      const tokens = joined.map(({ metadata }) => metadata.annotations?.[JOIN_ANNOTATION] ?? 'none');
+      for (const token of ['none', 'given', 'shown']) setTokens(tokens.filter((one) => one === token).length, { token });
+    },
     count(states, now = Date.now()) {
       const ages = states.map(({ handshakeAt }) => (handshakeAt ? now - handshakeAt.getTime() : undefined));
       const counted = (fits: (age: number | undefined) => boolean) => ages.filter(fits).length;

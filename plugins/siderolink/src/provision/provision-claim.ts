@@ -1,7 +1,10 @@
 import type { MachineTokens, ServerBinding, Site } from '@sidero/core';
 import { createHash } from 'node:crypto';
 
-/** Annotation of a binding: `given` once a network boot of ours carried its token, `shown` once the machine showed it. The original's have none. */
+/**
+ * Annotation of a binding: `given` once a network boot of ours carried its token, `shown` once the machine showed it, `none` when it joined
+ * without one. The original's bindings have no such annotation.
+ */
 export const JOIN_ANNOTATION = 'metal.sidero.dev/siderolink-token';
 /** Annotation of a binding: hash of what the machine that joined keeps on its disk. Another machine has another one. */
 export const PIN_ANNOTATION = 'metal.sidero.dev/siderolink-machine';
@@ -40,8 +43,13 @@ async function judgeToken(tokens: MachineTokens, { binding, token, hasOwnArgumen
     return isOurs ? { admitted: 'proven', why: 'it showed its token' } : { refused: 'token', why: 'its join token is not the one of this machine' };
   }
   if (hasOwnArgument) return { admitted: 'own-argument', why: 'its Environment has siderolink.api= of its own' };
-  if (!binding.metadata.annotations?.[JOIN_ANNOTATION]) return { admitted: 'open', why: 'its ServerBinding is from before tokens' };
+  if (!mustShowToken(binding)) return { admitted: 'open', why: 'its ServerBinding is from before tokens' };
   return { refused: 'token', why: 'it showed no join token' };
+}
+
+/** Whether the machine of a binding has shown a token, or was given one before it ever joined. */
+export function mustShowToken({ metadata: { annotations } }: ServerBinding): boolean {
+  return ['given', 'shown'].includes(annotations?.[JOIN_ANNOTATION] ?? '');
 }
 
 /** Why it cannot be the machine that joined before, as a clause; undefined when it can. */

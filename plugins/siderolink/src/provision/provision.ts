@@ -13,7 +13,7 @@ import { JOIN_ANNOTATION, judgeProvision, PIN_ANNOTATION, pinOf, problemOfPin, t
 /** Annotation of a binding: the version of Talos that the machine told when it joined. */
 export const VERSION_ANNOTATION = 'metal.sidero.dev/talos-version';
 /** Another replica has so long to let a machine in. Talos waits 30 s. */
-const PEER_MS = 8000;
+const PEER_MS = 5000;
 const MAX_CHARACTERS = 256;
 /** Draws of an address: of 2^64, one is enough. */
 const ATTEMPTS = 32;
@@ -207,6 +207,7 @@ function note(draft: ServerBinding, asked: Asked, given: { verdict: { admitted: 
   const { publicKey, machineToken, talosVersion } = asked;
   const annotations = { ...draft.metadata.annotations };
   if (given.verdict.admitted === 'proven') annotations[JOIN_ANNOTATION] = 'shown';
+  if (given.verdict.admitted === 'open') annotations[JOIN_ANNOTATION] = 'none';
   if (machineToken !== '' && given.verdict.admitted !== 'unproven') annotations[PIN_ANNOTATION] = pinOf(draft, machineToken);
   if (talosVersion !== '') annotations[VERSION_ANNOTATION] = talosVersion;
   if (given.isPending) annotations[PENDING_ANNOTATION] = publicKey;

@@ -1,0 +1,134 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { create } from '@bufbuild/protobuf';
+import { type Metadata, status, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import type { Sidero } from '@sidero/core';
+import type { InstallationDesk } from '../installation/installation.ts';
+import { type PeerPacket, PeerPacketSchema } from '../protocol/siderolink_pb.ts';
+import type { TunnelState } from '../tunnel/tunnel-service.ts';
+import { machineOfVirtual } from './virtual-endpoint.ts';
+
+/** Metadata in which a machine says where it seems to be. */
+const ADDRESS_KEY = 'x-siderolink-ipv6-addr';
+/** Of all machines together. */
+const MAX_STREAMS = 4096;
+/** Packets that wait for a slow machine; WireGuard can do without those that are dropped. */
+const MAX_WAITING_PACKETS = 512;
+/** WireGuard's overhead on an MTU of 1280, and room. */
+const MAX_PACKET_BYTES = 2048;
+/** How often it is looked whether the machine of a stream is still let in. */
+const LOOK_MS = 1000;
+
+/** A stream as grpc-js gives it. */
+interface PacketCall extends AsyncIterable<PeerPacket> {
+  readonly metadata: Metadata;
+  readonly writableLength: number;
+  readonly destroyed: boolean;
+  readonly writableEnded: boolean;
+  write(packet: PeerPacket): boolean;
+  end(): void;
+  destroy(error: Error): void;
+  emit(event: 'error', error: StreamEnd): boolean;
+  on(event: 'data', take: (packet: PeerPacket) => void): this;
+  on(event: 'end' | 'cancelled' | 'close' | 'error', take: () => void): this;
+}
+
+interface StreamEnd extends Error {
+  code: status;
+  details: string;
+}
+
+export interface PacketStreamOptions {
+  readonly sidero: Pick<Sidero, 'log' | 'metrics'>;
+  readonly desk: Pick<InstallationDesk, 'known'>;
+  readonly state: TunnelState;
+  /** UDP port of WireGuard on this replica. */
+  readonly port: number;
+}
+
+/**
+ * WireGuard's packets in gRPC streams, for sites that let no UDP pass. Each stream has a UDP socket of its own towards our WireGuard, which
+ * so tells machines apart; what it carries is proven by WireGuard, not by us. A second stream of a machine ends the first.
+ */
+export function packetStreams(options: PacketStreamOptions): UntypedServiceImplementation {
+  const open = new Map<string, PacketStream>();
+  const { metrics } = options.sidero;
+  const gauge = metrics.gauge('sidero_siderolink_streams', 'Machines whose WireGuard packets come in a stream.');
+  const dropped = metrics.counter('sidero_siderolink_stream_packets_dropped_total', 'Packets in streams that were dropped, by why.', ['why']);
+  const createStream = (call: PacketCall): void => {
+    const [given = ''] = call.metadata.get(ADDRESS_KEY).map(String);
+    const refusal = refusalOf(options, given, open.size);
+    if (refusal) {
+      call.emit('error', refusal);
+      return;
+    }
+    const machine = machineOfVirtual(given, options.desk.known!.subnet)!;
+    open.get(machine)?.end(endOf(status.ABORTED, 'peer replaced'));
+    const stream = new PacketStream(call, { port: options.port, dropped, isKnown: () => options.state.keeper?.hasAddress(machine) ?? false });
+    open.set(machine, stream);
+    gauge(open.size);
+    void stream.ended.then(() => {
+      if (open.get(machine) === stream) open.delete(machine);
+      gauge(open.size);
+    });
+  };
+  return { createStream };
+}
+
+function refusalOf({ desk, state }: PacketStreamOptions, given: string, count: number): StreamEnd | undefined {
+  if (given === '') return endOf(status.INVALID_ARGUMENT, `metadata ${ADDRESS_KEY} is missing`);
+  if (!desk.known || !state.keeper) return endOf(status.UNAVAILABLE, 'the tunnel is not on this replica now');
+  const machine = machineOfVirtual(given, desk.known.subnet);
+  if (!machine || !state.keeper.hasAddress(machine)) return endOf(status.PERMISSION_DENIED, 'peer not allowed');
+  return count >= MAX_STREAMS ? endOf(status.RESOURCE_EXHAUSTED, 'too many streams') : undefined;
+}
+
+function endOf(code: status, details: string): StreamEnd {
+  return Object.assign(new Error(details), { code, details });
+}
+
+class PacketStream {
+  readonly ended: Promise<void>;
+  readonly #call: PacketCall;
+  readonly #socket: Socket;
+  readonly #looking: NodeJS.Timeout;
+  readonly #over: () => void;
+  #isOver = false;
+
+  constructor(call: PacketCall, given: { port: number; dropped: (labels: { why: string }) => void; isKnown: () => boolean }) {
+    const { port, dropped, isKnown } = given;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.ended = promise;
+    this.#call = call;
+    this.#socket = createSocket('udp4');
+    this.#looking = setInterval(() => isKnown() || this.end(endOf(status.PERMISSION_DENIED, 'peer not allowed')), LOOK_MS);
+    this.#over = () => {
+      clearInterval(this.#looking);
+      this.#socket.close();
+      resolve();
+    };
+    this.#socket.on('error', () => this.end(endOf(status.UNAVAILABLE, 'WireGuard is not there')));
+    this.#socket.on('message', (data) => {
+      if (call.writableLength > MAX_WAITING_PACKETS) dropped({ why: 'slow machine' });
+      else call.write(create(PeerPacketSchema, { data: new Uint8Array(data) }));
+    });
+    // While WireGuard is made anew nobody is at the port: packets are lost, as on any wire.
+    call.on('data', ({ data }) => {
+      if (data.length > MAX_PACKET_BYTES) dropped({ why: 'too large' });
+      else this.#socket.send(data, port, '127.0.0.1');
+    });
+    for (const event of ['end', 'cancelled', 'close', 'error'] as const) call.on(event, () => this.#finish());
+  }
+
+  /** Ends it with a status. */
+  end(why: StreamEnd): void {
+    if (!this.#call.destroyed) this.#call.emit('error', why);
+    this.#finish();
+  }
+
+  #finish(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#over();
+    if (!this.#call.destroyed && !this.#call.writableEnded) this.#call.end();
+  }
+}
