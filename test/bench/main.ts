@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { measureAllocation } from './allocation.ts';
 import { measureConfigdata } from './configdata.ts';
 import { measureIpxe } from './ipxe.ts';
+import { measureKernelLogs } from './kernel-logs.ts';
 import { type Measurement, table, withTable } from './measure.ts';
 import { measurePower } from './power.ts';
 import { measureProcess } from './process.ts';
@@ -16,7 +17,7 @@ import { measureWipe } from './wipe.ts';
 
 const HELP = `Usage: npm run bench -- [options]
 
-  --only X   only the measurements whose name contains X: ipxe, configdata, registrations, tftp, power, wipe, process, allocation, scale
+  --only X   only the measurements whose name contains X: ipxe, configdata, registrations, tftp, power, wipe, process, allocation, scale, kernellogs
   --json     print the figures as JSON instead of a table
   --readme   write the table into README.md, between its markers
 `;
@@ -31,6 +32,7 @@ const MEASURES = [
   measureProcess,
   measureAllocation,
   measureScale,
+  measureKernelLogs,
 ];
 
 const README = fileURLToPath(new URL('../../README.md', import.meta.url));

@@ -19,6 +19,8 @@ export interface StreamsPlane extends AsyncDisposable {
 
 export interface StreamsPlaneOptions extends TestSideroOptions {
   readonly siderolink?: z.input<typeof siderolinkOptions>;
+  /** Whether `told` is kept. Default true. */
+  readonly isWitnessed?: boolean;
 }
 
 // As in the tunnel: 127.0.0.1 is us, and nobody else is in it.
@@ -28,7 +30,10 @@ export async function streamsPlane(options: StreamsPlaneOptions = {}): Promise<S
   const [logPort = 0, eventPort = 0] = await freeTcpPorts(2);
   const told: ServerEvent[] = [];
   const given = siderolinkOptions.parse({ logPort, eventPort, ...options.siderolink });
-  const sidero = await testSidero({ ...options, plugins: [streamsOnLoopback(given)(), witness(told), ...(options.plugins ?? [])] });
+  const sidero = await testSidero({
+    ...options,
+    plugins: [streamsOnLoopback(given)(), ...(options.isWitnessed === false ? [] : [witness(told)]), ...(options.plugins ?? [])],
+  });
   return {
     sidero,
     logPort: given.logPort,

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { annotatedLine } from './annotated-line.ts';
+import { createAnnotate } from './annotated-line.ts';
+
+const annotatedLine = createAnnotate();
 
 const names = {
   server_uuid: '6b121f82-24a8-4611-9d23-fa1a5ba564f0',
@@ -85,6 +87,11 @@ test.each([
   ['values of every kind', '{"a":null,"b":true,"c":false,"d":""}', undefined],
 ])('%s', (_what, given, wanted) => {
   expect(bare(given)).toBe(wanted ?? given);
+});
+
+test('keys with a line break are not taken for two', () => {
+  expect(bare('{"a":1,"b":2}')).toBe('{"a":1,"b":2}');
+  expect(bare('{"a\\nb":1}')).toBe('{"a\\nb":1}');
 });
 
 test('nesting without end is no record', () => {

@@ -4,7 +4,7 @@ import { clientAddress, failure, type Logger, type MachineNames, type Metrics } 
 import type { LinkListener, LinkPlace } from '../link.ts';
 import type { LiveDirectory } from '../machines/live-directory.ts';
 import type { LinkedMachine } from '../machines/linked-machine.ts';
-import { annotatedLine } from './annotated-line.ts';
+import { type Annotate, createAnnotate } from './annotated-line.ts';
 import { type LogMeters, logMeters } from './log-meters.ts';
 import { RecordSplitter } from './record-splitter.ts';
 
@@ -79,6 +79,7 @@ class Connections {
   readonly #options: KernelLogOptions;
   readonly #meters: LogMeters;
   readonly #byAddress = new Map<string, Set<Socket>>();
+  readonly #annotate = createAnnotate();
   #count = 0;
 
   constructor(options: KernelLogOptions, meters: LogMeters) {
@@ -98,7 +99,7 @@ class Connections {
     this.#add(address, socket);
     const { idleMs = 24 * 3_600_000 } = this.#options;
     socket.setTimeout(idleMs, () => this.#drop(socket, 'idle'));
-    void new Sender(address, socket, { ...this.#options, meters: this.#meters }).read();
+    void new Sender(address, socket, { ...this.#options, meters: this.#meters, annotate: this.#annotate }).read();
   }
 
   closeOf(address: string): void {
@@ -128,7 +129,7 @@ class Connections {
   }
 }
 
-type SenderOptions = KernelLogOptions & { readonly meters: LogMeters };
+type SenderOptions = KernelLogOptions & { readonly meters: LogMeters; readonly annotate: Annotate };
 
 /** What one connection sends. */
 class Sender {
@@ -183,7 +184,7 @@ class Sender {
 
   #take(text: string): boolean {
     const machine = this.#machine;
-    const line = annotatedLine(text, machine?.names ?? NOBODY);
+    const line = this.#options.annotate(text, machine?.names ?? NOBODY);
     if (line === undefined) return false;
     this.#lines++;
     this.#wait = this.#options.take({ machine, line, at: this.#at }) ?? this.#wait;
