@@ -41,6 +41,14 @@ describe('a machine was seen', () => {
     expect(seen([], aKnownServer({ boot: { handedAt: at(12).toISOString(), seenAt: at(20).toISOString() } }))).toEqual({ wire: 'agent', at: at(20) });
   });
 
+  test('where it is, not where the end of a transfer was told late', () => {
+    const events: ServerEvent[] = [
+      { type: 'seen', wire: 'agent', uuid: UUID, at: at(11) },
+      { type: 'transfer', wire: 'http', file: 'initramfs.xz', address: '10.0.0.7', sentBytes: 2, totalBytes: 2, state: 'done', at: at(12) },
+    ];
+    expect(seen(events)).toEqual({ wire: 'agent', at: at(11) });
+  });
+
   test('last on the wire where it was last', () => {
     const events: ServerEvent[] = [
       { type: 'seen', wire: 'dhcp', mac: '52:54:00:00:00:01', at: at(11) },

@@ -25,6 +25,8 @@ export function createEvidence(): Evidence {
   return {
     note(event) {
       if (event.type !== 'seen' && event.type !== 'transfer') return;
+      // The end of a transfer is told when its connection closes: the machine may be elsewhere by then, its agent running.
+      if (event.type === 'transfer' && event.state !== 'running') return;
       const { wire, at, address } = event;
       const { uuid, mac } = event.type === 'seen' ? event : {};
       const contact = { wire, at, uuid: uuid?.toLowerCase(), mac: mac?.toLowerCase() };
