@@ -1,0 +1,50 @@
+import { existsSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { isTalosBuilt } from '../talos/program.ts';
+import { LinkSite, told } from './link-site.ts';
+
+const isPossible = isTalosBuilt && existsSync('/dev/net/tun') && existsSync('/usr/bin/wireguard-go');
+const PATIENCE_MS = 60_000;
+const LINES = 2000;
+
+describe.skipIf(!isPossible)('a machine behind a wall that lets no UDP pass', () => {
+  let site: LinkSite;
+  const eventually = <T>(look: () => T | Promise<T>) => vi.waitFor(look, { timeout: PATIENCE_MS, interval: 100 });
+
+  beforeAll(async () => {
+    site = await LinkSite.start({ servers: 2 });
+  });
+  afterAll(async () => {
+    await site?.[Symbol.asyncDispose]();
+  });
+
+  test('joins with WireGuard in a gRPC stream, beside one that uses UDP', async () => {
+    const [tunnelled, plain] = site.uuids as [string, string];
+    await site.boot(tunnelled, { kernelArgs: await site.kernelArgs(tunnelled, { query: '&grpc_tunnel=true' }) });
+    await site.boot(plain);
+    await eventually(() => expect(told(site.talos, 'linked')).toHaveLength(2));
+    // Of the prefix that the library keeps for machines behind a stream.
+    expect(told(site.talos, 'linked', tunnelled)[0]!.link!.endpoint).toMatch(/^\[fdae:41e4:649b:9304:/);
+    site.talos.log({ count: LINES });
+    await eventually(() => expect(told(site.talos, 'logged')).toHaveLength(2));
+    await eventually(() => {
+      for (const uuid of site.uuids) {
+        const lines = site.observed().flatMap((one) => (one.type === 'log' && one.uuid === uuid ? [JSON.parse(one.line) as { msg: string }] : []));
+        expect(lines.filter(({ msg }) => /^line \d+ of /.test(msg)).map(({ msg }) => Number(msg.split(' ')[1]))).toEqual(
+          Array.from({ length: LINES }, (_, index) => index + 1),
+        );
+      }
+    });
+  });
+
+  test('is back by itself when the management plane was killed', async () => {
+    await site.kill();
+    await site.restart();
+    const [tunnelled] = site.uuids as [string];
+    site.talos.emit({ uuid: tunnelled, message: 'TaskEvent', fields: { task: 'proof' } });
+    await eventually(() => {
+      const id = told(site.talos, 'emitted', tunnelled)[0]?.detail;
+      expect(told(site.talos, 'acknowledged', tunnelled).map(({ detail }) => detail)).toContain(id ?? 'none yet');
+    });
+  });
+});
