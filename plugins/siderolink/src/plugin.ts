@@ -2,6 +2,7 @@ import { definePlugin, integer, list, text } from '@sidero/core';
 import * as z from 'zod';
 import { addStreams } from './streams.ts';
 import { addTunnel } from './add-tunnel.ts';
+import { bundlePart } from './bundle-part.ts';
 
 /** What the plugin is told; see its README. */
 export const options = z.strictObject({
@@ -38,6 +39,7 @@ export const siderolink = definePlugin({
     negativeAddressFilter: list('SIDERO_CONTROLLER_MANAGER_EVENTS_NEGATIVE_ADDRESS_FILTER'),
   },
   setup(sidero, given) {
+    sidero.bundle.add(bundlePart(given.port));
     addTunnel(sidero, given, addStreams(sidero, given));
   },
 });
