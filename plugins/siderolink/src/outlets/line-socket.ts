@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdir, rm } from 'node:fs/promises';
+import { chmod, mkdir, rm } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -55,6 +55,8 @@ export class LineSocket {
     if (signal.aborted) return;
     const server = createServer((reader) => this.#accept(reader));
     await listening(server, this.#options);
+    // Readers in containers of their own share the group of the folder, and nothing else.
+    await chmod(path, 0o660);
     const end = once(server, 'close');
     const close = (): void => {
       this.#flush();
