@@ -21,6 +21,8 @@ const OWN_PORTS = [
   { name: 'healthz', containerPort: 9440, protocol: 'TCP' },
   { name: 'metrics', containerPort: 8443, protocol: 'TCP' },
 ];
+/** User and group of containers that follow, as in the original. */
+const FOLLOWER = 65_532;
 const DATA_VARIABLE = { name: 'SIDERO_DATA_DIR', value: DATA_DIR };
 
 /** Set by the Deployment to what its ports, mounts and probes say; nobody sets them when installing. */
@@ -56,6 +58,8 @@ export function deployment(options: DeploymentOptions): BundleObject {
             ...followers.map((follower) => followerContainer(follower, { image: options.image, mounts: [...sharedMounts, config] })),
           ],
           hostNetwork: bare(HOST_NETWORK),
+          // The folders that followers see belong to their group.
+          securityContext: { fsGroup: FOLLOWER },
           terminationGracePeriodSeconds: 10,
           volumes: volumes(parts),
         },
@@ -106,7 +110,13 @@ function followerContainer({ name, args }: { name: string; args: readonly string
     workingDir: CONFIG_DIR,
     env: [DATA_VARIABLE],
     resources: { requests: { cpu: '50m', memory: '128Mi' }, limits: { cpu: '256m', memory: '256Mi' } },
-    securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] }, privileged: false, runAsUser: 65_532, runAsGroup: 65_532 },
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      capabilities: { drop: ['ALL'] },
+      privileged: false,
+      runAsUser: FOLLOWER,
+      runAsGroup: FOLLOWER,
+    },
     terminationMessagePolicy: 'FallbackToLogsOnError',
     volumeMounts: given.mounts,
   };
