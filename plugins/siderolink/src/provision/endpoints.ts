@@ -4,6 +4,8 @@ import { hostPort } from '../installation/network.ts';
 
 /** A name's addresses are asked for anew after this. */
 const KEEP_MS = 10_000;
+/** A resolver that is away must not hold machines up. */
+const LOOKUP_MS = 2000;
 
 /** The first and the last change places; the same again undoes it. Old machines, which know one endpoint, read the last. */
 export function swapEnds<T>(list: readonly T[]): readonly T[] {
@@ -16,7 +18,8 @@ export function endpointsOf(host: string, port: number): () => Promise<readonly 
   let kept: { readonly endpoints: Promise<readonly string[]>; readonly atMs: number } | undefined;
   const resolve = async (): Promise<readonly string[]> => {
     if (isIP(host) !== 0) return [hostPort(host, port)];
-    const found = await lookup(host, { all: true, order: 'ipv4first' }).catch(() => []);
+    const late = new Promise<[]>((resolve) => setTimeout(resolve, LOOKUP_MS, []).unref());
+    const found = await Promise.race([lookup(host, { all: true, order: 'ipv4first' }).catch(() => []), late]);
     // Talos resolves names too.
     return found.length > 0 ? [...new Set(found.map(({ address }) => hostPort(address, port)))] : [hostPort(host, port)];
   };

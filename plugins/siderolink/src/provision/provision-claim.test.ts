@@ -1,0 +1,49 @@
+import type { MachineTokens, ServerBinding } from '@sidero/core';
+import { describe, expect, test } from 'vitest';
+import { JOIN_ANNOTATION, judgeProvision, PIN_ANNOTATION, pinOf } from './provision-claim.ts';
+
+const tokens: MachineTokens = {
+  sign: async (purpose, { uuid }) => `${purpose} ${uuid}`,
+  check: async (purpose, { uuid, metalMachine }, token) => token === `${purpose} ${uuid}` && metalMachine.name === 'mm',
+};
+const bindingWith = (annotations: Record<string, string> = {}): ServerBinding => ({
+  apiVersion: 'infrastructure.cluster.x-k8s.io/v1alpha3',
+  kind: 'ServerBinding',
+  metadata: { name: 'u', annotations },
+  spec: { metalMachineRef: { namespace: 'default', name: 'mm' } },
+});
+const pinned = (machine: string) => ({ [PIN_ANNOTATION]: pinOf(bindingWith(), machine) });
+const judged = (
+  given: { token?: string; machine?: string; annotations?: Record<string, string>; own?: boolean },
+  bootAuth: 'require' | 'report' = 'require',
+) =>
+  judgeProvision(tokens, bootAuth, {
+    binding: bindingWith(given.annotations),
+    token: given.token ?? '',
+    machineToken: given.machine ?? '',
+    hasOwnArgument: given.own ?? false,
+  });
+
+describe.each([
+  ['its token', { token: 'join u' }, { admitted: 'proven' }],
+  ['the token of its configuration', { token: 'config u' }, { refused: 'token' }],
+  ['the token of another machine', { token: 'join v' }, { refused: 'token' }],
+  ['none, from before tokens', {}, { admitted: 'open' }],
+  ['none, as before', { annotations: { [JOIN_ANNOTATION]: 'none' } }, { admitted: 'open' }],
+  ['none after it was given one', { annotations: { [JOIN_ANNOTATION]: 'given' } }, { refused: 'token' }],
+  ['none after it showed one', { annotations: { [JOIN_ANNOTATION]: 'shown' } }, { refused: 'token' }],
+  ["none, by the user's own argument", { own: true, annotations: { [JOIN_ANNOTATION]: 'shown' } }, { admitted: 'own-argument' }],
+  ['a wrong one with the own argument', { own: true, token: 'join v' }, { refused: 'token' }],
+  ['its token and its disk', { token: 'join u', machine: 'm', annotations: pinned('m') }, { admitted: 'proven' }],
+  ['its token and another disk', { token: 'join u', machine: 'n', annotations: pinned('m') }, { refused: 'machine' }],
+  ['its token and no disk', { token: 'join u', annotations: pinned('m') }, { refused: 'machine' }],
+  ['no token and another disk', { machine: 'n', annotations: pinned('m') }, { refused: 'machine' }],
+] as const)('a machine that shows %s', (_, given, verdict) => {
+  test('is judged by it', async () => {
+    expect(await judged(given)).toMatchObject(verdict);
+  });
+
+  test('is let in where no proof is required, and known to be unproven', async () => {
+    expect(await judged(given, 'report')).toMatchObject('refused' in verdict ? { admitted: 'unproven' } : verdict);
+  });
+});
