@@ -14,6 +14,8 @@ import type { Key, Row, Store } from './store.ts';
 export interface Written {
   /** In the version it was asked for. */
   readonly object: ApiObject;
+  /** As it was stored, in the storage version; absent when nothing was. */
+  readonly json?: string;
   readonly warnings: readonly string[];
 }
 
@@ -61,7 +63,12 @@ export class Objects {
 
   /** @throws a Status 404. */
   get(served: Served, place: Place): ApiObject {
-    return present(this.#row(served.type, place).json, served);
+    return present(this.json(served, place), served);
+  }
+
+  /** As it is stored, in the storage version. @throws a Status 404. */
+  json(served: Served, place: Place): string {
+    return this.#row(served.type, place).json;
   }
 
   /** @throws a Status: 400, 404 (namespace), 409, 422, or what the validator says. */
@@ -82,8 +89,8 @@ export class Objects {
     if (this.#store.get(key)) throw alreadyExists(type, metadata.name!);
     const stored = toStorage(type, object);
     type.admit?.({ operation: 'CREATE', object: copyJson(stored), oldObject: undefined });
-    if (!options.dryRun) this.#put(type, stored, undefined);
-    return { object: type.convert(stored, served.version.name), warnings };
+    const written = options.dryRun ? {} : { json: this.#put(type, stored, undefined) };
+    return { object: type.convert(stored, served.version.name), ...written, warnings };
   }
 
   /** @throws a Status: 400, 404, 409, 422, or what the validator says. */
@@ -100,8 +107,8 @@ export class Objects {
     if (sameJson(object, current)) return { object: current, warnings };
     const stored = toStorage(type, object);
     if (!update.subresource) type.admit?.({ operation: 'UPDATE', object: copyJson(stored), oldObject: parse(row.json) });
-    if (!update.options.dryRun) this.#replace(type, row, stored);
-    return { object: type.convert(stored, served.version.name), warnings };
+    const json = update.options.dryRun ? undefined : this.#replace(type, row, stored);
+    return { object: type.convert(stored, served.version.name), ...(json === undefined ? {} : { json }), warnings };
   }
 
   /** Returns the object when finalizers keep it, undefined when it is gone. @throws a Status: 403, 404, 409. */
@@ -164,16 +171,17 @@ export class Objects {
   }
 
   // An object whose last finalizer went goes with it.
-  #replace(type: ResourceType, row: Row, object: ApiObject): void {
-    if (object.metadata.deletionTimestamp && !isHeld(object)) this.#store.remove(row, object);
-    else this.#put(type, object, row);
+  #replace(type: ResourceType, row: Row, object: ApiObject): string | undefined {
+    if (!object.metadata.deletionTimestamp || isHeld(object)) return this.#put(type, object, row);
+    this.#store.remove(row, object);
+    return undefined;
   }
 
-  #put(type: ResourceType, object: ApiObject, previous: Row | undefined): void {
+  #put(type: ResourceType, object: ApiObject, previous: Row | undefined): string {
     const { ttlMs } = type.strategy;
     const { namespace = '', name = '' } = object.metadata;
     const expires = ttlMs === undefined ? undefined : Date.now() + ttlMs;
-    this.#store.put(keyOf(type, { namespace, name }), object, { previous, expires });
+    return this.#store.put(keyOf(type, { namespace, name }), object, { previous, expires });
   }
 }
 
@@ -250,7 +258,7 @@ function begin(metadata: Metadata, type: ResourceType): void {
 function refuseInvalid({ type, version }: Served, object: ApiObject, old: ApiObject | undefined): void {
   const found = [...metadataViolations(object.metadata, nameRule(type)), ...finalizerViolations(object.metadata, old?.metadata)];
   if (version.schema) {
-    const ofSchema = validate(object, version.schema);
+    const ofSchema = validate(object, version.schema, old);
     found.push(...(old ? newViolations(ofSchema, object, old) : ofSchema));
   }
   found.push(...(type.strategy.check?.(object, old) ?? []));

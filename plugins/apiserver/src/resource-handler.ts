@@ -4,13 +4,13 @@ import type { Answer, Exchange } from './exchange.ts';
 import type { GarbageCollector } from './garbage-collector.ts';
 import { listAnswer, type Reading, scopeOf, selectRows } from './list.ts';
 import { type ApiObject, isJsonObject, type JsonObject } from './object.ts';
-import { type Deletion, keyOf, type Objects, type Update } from './objects.ts';
+import { type Deletion, isIn, keyOf, type Objects, type Update } from './objects.ts';
 import { applyJsonPatch, mergePatch } from './patch.ts';
 import { METADATA_SCHEMA } from './registry/metadata.ts';
 import type { ReviewType } from './registry/built-in.ts';
 import type { Served, TypeRegistry } from './registry/registry.ts';
 import { apiVersionOf } from './registry/resource-type.ts';
-import { chooseForm, listText, represent } from './representation.ts';
+import { chooseForm, listText, represent, representText } from './representation.ts';
 import { flag, parseResourcePath, type ResourceRequest, writeOptions } from './request.ts';
 import type { Schema } from './schema/schema.ts';
 import { badRequest, deleted, methodNotAllowed, notFound, unknownPath, unsupportedMediaType } from './status.ts';
@@ -80,14 +80,24 @@ function collection(call: Call): Answer | undefined {
   return undefined;
 }
 
-function read(call: Call, name: string): Answer {
-  const object = call.backend.objects.get(call.served, { namespace: call.target.namespace, name });
-  return shown(call, { code: 200, object });
+function read({ backend, exchange, served, target }: Call, name: string): Answer {
+  const form = chooseForm(exchange.request.headers.accept, exchange.query);
+  const json = backend.objects.json(served, { namespace: target.namespace, name });
+  return { code: 200, body: { text: `${representText(json, form, served)}\n` } };
 }
 
-function shown({ exchange, served }: Call, { code, object, warnings }: { code: number; object: ApiObject; warnings?: readonly string[] }): Answer {
+interface Shown {
+  readonly code: number;
+  readonly object: ApiObject;
+  /** The same as it is stored. */
+  readonly json?: string;
+  readonly warnings?: readonly string[];
+}
+
+function shown({ exchange, served }: Call, { code, object, json, warnings }: Shown): Answer {
   const form = chooseForm(exchange.request.headers.accept, exchange.query);
-  return { code, body: represent(object, form, served), ...(warnings ? { warnings } : {}) };
+  const isSame = json !== undefined && form.as === 'Object' && isIn(json, served);
+  return { code, body: isSame ? { text: `${json}\n` } : represent(object, form, served), ...(warnings ? { warnings } : {}) };
 }
 
 async function create(call: Call): Promise<Answer> {

@@ -147,9 +147,9 @@ export class Store {
     return this.#sql('SELECT resource, namespace, name FROM objects WHERE expires <= ?').all(nowMs) as unknown as Key[];
   }
 
-  /** Inserts or replaces; stamps the next revision into `object`. `expires` is in ms since the epoch. */
-  put(key: Key, object: ApiObject, options: { previous: Row | undefined; expires?: number | undefined }): void {
-    this.#write(() => {
+  /** Inserts or replaces; stamps the next revision into `object`. `expires` is in ms since the epoch. Gives the text that is stored. */
+  put(key: Key, object: ApiObject, options: { previous: Row | undefined; expires?: number | undefined }): string {
+    return this.#write(() => {
       const revision = this.#next();
       object.metadata.resourceVersion = String(revision);
       const json = JSON.stringify(object);
@@ -223,10 +223,12 @@ export class Store {
     for (const { uid } of owners) this.#sql('INSERT OR IGNORE INTO owners VALUES (?, ?, ?, ?)').run(uid, key.resource, key.namespace, key.name);
   }
 
-  #write(change: () => Change): void {
+  #write(change: () => Change): string {
     const group = (this.#open ??= this.#begin());
     try {
-      group.changes.push(change());
+      const made = change();
+      group.changes.push(made);
+      return made.json;
     } catch (error) {
       // The group may hold half a write: nothing of it is kept, and all who wait are told.
       this.#open = undefined;

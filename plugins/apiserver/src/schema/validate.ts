@@ -3,13 +3,19 @@ import { type FieldViolation, violation } from '../status.ts';
 import { isFormat } from './formats.ts';
 import { childPath, OBJECT_FIELDS, type Schema } from './schema.ts';
 
+/** Takes whatever comes. */
+const ANYTHING: Schema = {};
+
 /**
  * Checks a value against a structural schema and says what is wrong in the words kube-apiserver uses.
- * The object's apiVersion, kind and metadata are left to the rules of metadata.
+ * The object's apiVersion, kind and metadata are left to the rules of metadata. A member that is as in `old` is not looked into: what is wrong
+ * there was so before, and `newViolations` would leave it out.
  */
-export function validate(object: JsonObject, schema: Schema): FieldViolation[] {
+export function validate(object: JsonObject, schema: Schema, old?: JsonObject): FieldViolation[] {
   const { apiVersion: _version, kind: _kind, metadata: _metadata, ...rest } = object;
-  const properties = Object.fromEntries(Object.entries(schema.properties ?? {}).filter(([key]) => !OBJECT_FIELDS.has(key)));
+  const isOld = (key: string) => old !== undefined && Object.hasOwn(old, key) && sameJson(object[key], old[key]);
+  const members = Object.entries(schema.properties ?? {}).filter(([key]) => !OBJECT_FIELDS.has(key));
+  const properties = Object.fromEntries(members.map(([key, member]) => [key, isOld(key) ? ANYTHING : member]));
   const required = schema.required?.filter((key) => !OBJECT_FIELDS.has(key)) ?? [];
   return validateValue(rest, { ...schema, properties, required }, '');
 }
