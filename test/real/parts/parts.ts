@@ -37,6 +37,14 @@ const CLIENTS: Readonly<Record<string, string>> = {
   'tftp-hpa': '/usr/bin/tftp',
 };
 
+/** Debian packages, each with a file it brings, for the tunnels of SideroLink. */
+const TUNNELS: Readonly<Record<string, string>> = {
+  'busybox-static': '/bin/busybox',
+  iproute2: '/usr/sbin/ip',
+  'wireguard-go': '/usr/bin/wireguard-go',
+  'wireguard-tools': '/usr/bin/wg',
+};
+
 /** Debian packages, each with a file it brings, for the BMCs of others and the clients that ours are tried with. */
 const BMCS: Readonly<Record<string, string>> = {
   curl: '/usr/bin/curl',
@@ -116,6 +124,15 @@ async function install(packages: readonly string[], { mayInstall, signal, say }:
   say(`installing Debian packages, as root: ${command}`);
   const outcome = await runCommand(['sh', '-c', command], { signal, env: { DEBIAN_FRONTEND: 'noninteractive' } });
   return outcome.code === 0 ? undefined : `${command}: ${lastLines(outcome)}`;
+}
+
+/** WireGuard in user space, and what sets it up. */
+export async function tunnels(means: Means): Promise<Part> {
+  const name = 'WireGuard';
+  const packages = absent(TUNNELS).flatMap((lack) => lack.package ?? []);
+  const failed = packages.length > 0 ? await install(packages, means) : undefined;
+  const problems = [...absent(TUNNELS).map(({ what, remedy }) => `${what} is missing: ${remedy}`), ...(failed ? [failed] : [])];
+  return { name, missing: problems.length > 0 ? problems.join('\n    ') : undefined };
 }
 
 /** Builds etcd, kube-apiserver, kubectl and a client-go program from the Go module proxy, when they are not in the cache. */

@@ -14,7 +14,15 @@ import {
   ProvisionService,
   serviceDefinition,
 } from '@sidero/plugin-siderolink/protocol';
-import { type Child, createNamespace, forward, type ManagementPlane, type Namespace, startManagementPlane } from '@sidero/testing/qemu';
+import {
+  type Child,
+  type ChildOptions,
+  createNamespace,
+  forward,
+  type ManagementPlane,
+  type Namespace,
+  startManagementPlane,
+} from '@sidero/testing/qemu';
 import { expect } from 'vitest';
 import { freePorts } from '../loopback.ts';
 
@@ -36,13 +44,37 @@ export interface TunnelSite extends AsyncDisposable {
   /** kill -9 */
   kill(): Promise<void>;
   stop(): Promise<void>;
+  /** How the management plane ended. */
+  ended(): Promise<string>;
+  /** What the management plane said so far. */
+  log(): string;
   /** Settles once the tunnel came up so often since the first start. */
   up(times: number): Promise<void>;
 }
 
-/** Starts it. `tunnel` is the option of the plugin. */
-export async function tunnelSite(tunnel: 'user-space' | 'kernel' | 'auto'): Promise<TunnelSite> {
+export interface TunnelSiteOptions {
+  /** Option of the plugin. */
+  readonly tunnel: 'user-space' | 'kernel' | 'auto';
+  /** What the command line of the management plane begins with. */
+  readonly wrapper?: readonly [string, ...string[]];
+  /** Gets what the management plane says. */
+  readonly said?: string[];
+  /** Default: the PATH of this process. */
+  readonly path?: string;
+}
+
+/** Starts it, without any machine. */
+export async function tunnelSite(options: TunnelSiteOptions): Promise<TunnelSite> {
   const stack = new AsyncDisposableStack();
+  try {
+    return await startOn(stack, options);
+  } catch (thrown) {
+    await stack.disposeAsync();
+    throw thrown;
+  }
+}
+
+async function startOn(stack: AsyncDisposableStack, { tunnel, wrapper, path, said: log = [] }: TunnelSiteOptions): Promise<TunnelSite> {
   const dir = await mkdtemp(join(tmpdir(), 'siderolink-'));
   stack.defer(() => rm(dir, { recursive: true, force: true }));
   const server = stack.use(await createNamespace());
@@ -53,11 +85,13 @@ export async function tunnelSite(tunnel: 'user-space' | 'kernel' | 'auto'): Prom
   const device = `sl${process.pid}`;
   const config = join(dir, 'sidero.config.json');
   await writeFile(config, configOf({ api, http, diagnostics, device, tunnel }));
-  const log: string[] = [];
   let plane: ManagementPlane | undefined;
   const start = async (): Promise<void> => {
-    const variables = { SIDERO_FETCH_ENVIRONMENTS: 'false', SIDERO_LOG_LEVEL: 'debug' };
-    plane = await startManagementPlane(server, { config, dataDir: join(dir, 'data'), env: variables, onText: (text) => void log.push(text) });
+    const variables = { SIDERO_FETCH_ENVIRONMENTS: 'false', SIDERO_LOG_LEVEL: 'debug', ...(path && { PATH: path }) };
+    const place = {
+      start: (command: readonly [string, ...string[]], options: ChildOptions) => server.start(wrapper ? [...wrapper, ...command] : command, options),
+    };
+    plane = await startManagementPlane(place, { config, dataDir: join(dir, 'data'), env: variables, onText: (text) => void log.push(text) });
   };
   const kill = async (): Promise<void> => {
     if (plane) await ended(plane, 'SIGKILL');
@@ -76,6 +110,8 @@ export async function tunnelSite(tunnel: 'user-space' | 'kernel' | 'auto'): Prom
     start,
     kill,
     stop,
+    ended: () => plane!.exited,
+    log: () => log.join(''),
     up: async (times) => {
       await expect.poll(() => log.join('').split('SideroLink is up').length - 1).toBeGreaterThanOrEqual(times);
     },

@@ -13,7 +13,7 @@ describe.skipIf(!isPossible)('WireGuard in user space', () => {
   let node: TunnelNode;
 
   beforeAll(async () => {
-    site = await tunnelSite('user-space');
+    site = await tunnelSite({ tunnel: 'user-space' });
     for (const index of [1, 2, 3]) {
       await createWithStatus(site.resources, aBinding({ metadata: { name: uuidOf(index) } }));
     }
