@@ -26,13 +26,21 @@ function demo(...args: readonly string[]) {
   return { child, said, ended: once(child, 'close').then(([code]) => code as number | null) };
 }
 
-test('--once brings all machines to clean and off, and ends with a line of JSON', async () => {
+test('--once brings all machines to clean and off, makes a cluster of them, and ends with a line of JSON', async () => {
   const { said, ended } = demo('--once', '--servers', '2');
-  expect(await ended).toBe(0);
-  expect(JSON.parse(said.out.trim().split('\n').at(-1)!)).toEqual({ servers: 2, accepted: 2, clean: 2, seconds: expect.any(Number) });
+  expect(await ended, said.err).toBe(0);
+  const result = { servers: 2, accepted: 2, clean: 2, installed: 2, streaming: 2, seconds: expect.any(Number) };
+  expect(JSON.parse(said.out.trim().split('\n').at(-1)!)).toEqual(result);
   for (const stage of [/ accepted {2}/gm, / wiping {2}\[[#.]+\] .* TB of .* TB {2}6 disks$/gm, / clean {2}/gm, / off {2}clean$/gm])
     expect(said.out.match(stage)).toHaveLength(2);
-  expect(said.out).toContain(`kubectl --kubeconfig ${dataDir}/kubeconfig get servers`);
+  for (const text of [
+    / installing$/gm,
+    / \| \[talos\] Talos v[\d.]+, from the network$/gm,
+    / \| \[talos\] installation of \w+ complete, rebooting$/gm,
+  ])
+    expect(said.out.match(text)).toHaveLength(2);
+  expect(said.out).toContain('nothing is encrypted');
+  expect(said.out).toContain(`kubectl --kubeconfig ${dataDir}/kubeconfig get servers,serverbindings,machines`);
   expect(said.err).toBe('');
 }, 120_000);
 
@@ -66,7 +74,7 @@ test('it starts on what an earlier demo left, and listens on loopback only', asy
   const { said, ended } = demo('--once', '--servers', '1', '--port-base', '42710');
   expect(await ended, said.err).toBe(0);
   expect(await readFile(join(dataDir, 'kubeconfig'), 'utf8')).toContain('https://127.0.0.1:42712');
-  expect(JSON.parse(said.out.trim().split('\n').at(-1)!)).toMatchObject({ servers: 1, accepted: 1, clean: 1 });
+  expect(JSON.parse(said.out.trim().split('\n').at(-1)!)).toMatchObject({ servers: 1, accepted: 1, clean: 1, installed: 1, streaming: 1 });
 }, 120_000);
 
 test('a wrong option is refused with the next step', async () => {
