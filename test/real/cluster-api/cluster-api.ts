@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fetch } from 'undici';
 import type { RealKubeApi } from '../kube-apiserver.ts';
-import { freePorts, writeCertificate } from '../loopback.ts';
+import { writeCertificate } from '../loopback.ts';
 import { type Program, startProgram, untilReady } from '../program.ts';
+import { holdPorts } from './held-ports.ts';
 import { admissionOf, definitionsOf, type WebhookServer } from './manifests.ts';
 import { type ClusterApiRelease, type Provider, providersOf } from './parts.ts';
+import type { Offer } from './provider-repository.ts';
 
 /** Cluster API with Talos' providers, as processes beside an API server. */
 export interface ClusterApi {
@@ -15,8 +17,18 @@ export interface ClusterApi {
   close(): Promise<void>;
 }
 
-/** A provider and its ports. */
-interface Placed {
+/** Programs that have their ports, and do not run yet. */
+export interface PlacedClusterApi {
+  /** Their kinds, for whoever installs them. */
+  readonly offers: readonly Offer[];
+  /** Starts them beside an API server that has these kinds, and returns once their webhooks answer; about 10 s. */
+  start(api: RealKubeApi): Promise<ClusterApi>;
+  /** Ends what was started. */
+  close(): Promise<void>;
+}
+
+/** A provider and its ports, on 127.0.0.1. */
+export interface Placed {
   readonly provider: Provider;
   readonly webhooks: WebhookServer;
   readonly webhookPort: number;
@@ -28,26 +40,34 @@ interface Running extends Placed {
   readonly program: Program;
 }
 
-/** Installs the kinds of Cluster API and of Talos' providers, starts their programs, and returns once their webhooks answer; about 10 s. */
-export async function startClusterApi({ api, release }: { readonly api: RealKubeApi; readonly release: ClusterApiRelease }): Promise<ClusterApi> {
+/** The command that starts a provider, to which its arguments are added; asked right before that, for who runs it in another network. */
+export type CommandOf = (placed: Placed) => Promise<readonly [string, ...string[]]>;
+
+const besideTheTest: CommandOf = ({ provider }) => Promise.resolve([provider.program]);
+
+/** Gives Cluster API's core and Talos' providers their ports and a certificate. */
+export async function placeClusterApi(release: ClusterApiRelease, commandOf = besideTheTest): Promise<PlacedClusterApi> {
   const folder = await mkdtemp(join(tmpdir(), 'sidero-cluster-api-'));
   const ca = await writeCertificate(folder);
   const running: Running[] = [];
+  const providers = providersOf(release);
+  // Their kinds name the ports, and are there long before the programs are.
+  const held = await holdPorts(3 * providers.length);
   const close = async () => {
+    await held.letGo();
     await Promise.all(running.map(({ program }) => program.kill()));
     await rm(folder, { recursive: true, force: true });
   };
-  try {
-    const placed = await Promise.all(providersOf(release).map((provider) => place(provider, ca)));
-    await install(api, (await Promise.all(placed.map(({ provider, webhooks }) => definitionsOf(provider, webhooks)))).flat());
-    for (const one of placed) running.push({ ...one, program: start(one, { api, folder }) });
+  const placed = providers.map((provider, index) => place(provider, { ca, ports: held.ports.slice(3 * index) }));
+  const offers = placed.map(async ({ provider, webhooks }) => ({ provider, objects: await definitionsOf(provider, webhooks) }));
+  const startAll = async (api: RealKubeApi): Promise<ClusterApi> => {
+    await held.letGo();
+    for (const one of placed) running.push({ ...one, program: start(one, { command: await commandOf(one), api, folder }) });
     await Promise.all(running.map(({ provider, program, healthPort }) => untilReady(program, provider.label, () => answers(healthPort))));
     await apply(api, (await Promise.all(placed.map(({ provider, webhooks }) => admissionOf(provider, webhooks)))).flat());
-  } catch (thrown) {
-    await close();
-    throw thrown;
-  }
-  return { said: () => running.map(({ provider, program }) => `--- ${provider.label}\n${lastErrors(program.said())}`).join('\n'), close };
+    return { said: () => running.map(({ provider, program }) => `--- ${provider.label}\n${lastErrors(program.said())}`).join('\n'), close };
+  };
+  return { offers: await Promise.all(offers), start: startAll, close };
 }
 
 /** Lines of klog at its level of errors. */
@@ -59,13 +79,17 @@ function lastErrors(said: string): string {
     .join('\n');
 }
 
-async function place(provider: Provider, ca: string): Promise<Placed> {
-  const [webhookPort = 0, healthPort = 0, diagnosticsPort = 0] = await freePorts(3);
+function place(provider: Provider, { ca, ports }: { readonly ca: string; readonly ports: readonly number[] }): Placed {
+  const [webhookPort = 0, healthPort = 0, diagnosticsPort = 0] = ports;
   return { provider, webhooks: { url: `https://127.0.0.1:${webhookPort}`, ca }, webhookPort, healthPort, diagnosticsPort };
 }
 
-function start({ provider, webhookPort, healthPort, diagnosticsPort }: Placed, { api, folder }: { api: RealKubeApi; folder: string }): Program {
-  return startProgram(provider.program, [
+function start(
+  { provider, webhookPort, healthPort, diagnosticsPort }: Placed,
+  { command: [program, ...before], api, folder }: { command: readonly [string, ...string[]]; api: RealKubeApi; folder: string },
+): Program {
+  return startProgram(program, [
+    ...before,
     `--kubeconfig=${api.kubeconfigPath}`,
     `--webhook-port=${webhookPort}`,
     `--webhook-cert-dir=${folder}`,
@@ -78,13 +102,6 @@ function start({ provider, webhookPort, healthPort, diagnosticsPort }: Placed, {
 
 async function answers(healthPort: number): Promise<boolean> {
   return (await fetch(`http://127.0.0.1:${healthPort}/readyz`)).ok;
-}
-
-/** Applies definitions of kinds and waits until they are served. */
-async function install(api: RealKubeApi, definitions: readonly { readonly metadata: { readonly name: string } }[]): Promise<void> {
-  await apply(api, definitions);
-  const names = definitions.map(({ metadata }) => `crd/${metadata.name}`);
-  await succeed(api, ['wait', '--for=condition=Established', '--timeout=60s', ...names]);
 }
 
 async function apply(api: RealKubeApi, items: readonly object[]): Promise<void> {

@@ -2,12 +2,14 @@ import { isTrue, type Server, type ServerBinding, ServerBindingKind, type Server
 import type { MetalMachine } from '@sidero/plugin-caps';
 import { simulatedPower } from '@sidero/testing';
 import type { SimulatedBmc } from '@sidero/testing/bmc';
+import { Agent, fetch as fetchWith } from 'undici';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { isPossible } from '../sidero-on-kubernetes.ts';
 import { freePorts } from '../loopback.ts';
 import { isTalosBuilt } from '../talos/program.ts';
 import { startTalosConfig } from '../talos/talos-config.ts';
-import { generateCluster } from './clusterctl.ts';
+import { describeCluster, generateCluster } from './clusterctl.ts';
+import { rightOf, rightsOfSidero } from './installed-sidero.ts';
 import { type ManagementCluster, startManagementCluster } from './management-cluster.ts';
 import { isClusterApiBuilt } from './parts.ts';
 import { plugIn, type TalosRack } from './rack.ts';
@@ -21,6 +23,12 @@ interface Machine {
   readonly spec: { readonly bootstrap: { readonly dataSecretName?: string }; readonly providerID?: string };
   readonly status?: { readonly phase?: string; readonly nodeRef?: { readonly name: string } };
 }
+
+/** Rights of the bundle that nothing here needs, and what does. */
+const USED_ELSEWHERE: Readonly<Record<string, string>> = {
+  'patch /secrets': 'sidero bmc rotate',
+  'patch metal.sidero.dev/serverclasses': 'class any is put right',
+};
 
 const isBuilt = isPossible && isClusterApiBuilt() && isTalosBuilt;
 
@@ -87,7 +95,7 @@ describe.skipIf(!isBuilt).each(['1.10', '1.14'] as const)("a cluster with Cluste
   });
 
   test('a template becomes Machines with bootstrap Secrets, and servers that boot', async () => {
-    const objects = await generateCluster(management.api, { name: 'rack-1', port: workload.port, serverClass: CLASS, controlPlanes: 1, workers: 2 });
+    const objects = await generateCluster(management, { name: 'rack-1', port: workload.port, serverClass: CLASS, controlPlanes: 1, workers: 2 });
     await management.kubectl(['apply', '-n', 'default', '-f', '-'], objects);
     await until(async () => expect((await bindings()).length).toBe(3));
     const made = await machines();
@@ -129,6 +137,16 @@ describe.skipIf(!isBuilt).each(['1.10', '1.14'] as const)("a cluster with Cluste
     }
   });
 
+  test('clusterctl describe shows what Sidero has made of it as ready, in the conditions of either contract', async () => {
+    await until(async () => {
+      const lines = (await describeCluster(management, 'rack-1')).split('\n');
+      const ready = (kind: RegExp) => lines.filter((line) => kind.test(line)).map((line) => /\b(True|False|Unknown)\b/.exec(line)?.[1]);
+      expect(ready(/MetalCluster[ /]/)).toEqual(['True']);
+      expect(ready(/MetalMachine[ /]/)).toEqual(['True', 'True', 'True']);
+      expect(ready(/TalosControlPlane[ /]/)).toEqual(['True']);
+    });
+  });
+
   const scale = (what: string, replicas: number) => management.kubectl(['scale', what, '-n', 'default', `--replicas=${replicas}`]);
   const allRun = (count: number) =>
     until(async () => expect((await machines()).map(({ status }) => status?.phase)).toEqual(Array.from({ length: count }, () => 'Running')));
@@ -166,4 +184,30 @@ describe.skipIf(!isBuilt).each(['1.10', '1.14'] as const)("a cluster with Cluste
     await until(async () => expect((await management.list('clusters.cluster.x-k8s.io')).length).toBe(0));
     expect(rack.machines.filter(({ uuid }) => rack.isInstalled(uuid))).toEqual([]);
   });
+
+  test('whoever may read metrics gets them', async () => {
+    const token = (await management.kubectl(['create', 'token', 'default', '-n', 'sidero-system'])).trim();
+    const ask = async (bearer: string) =>
+      (await fetchInsecurely(`https://127.0.0.1:${management.diagnosticsPort}/metrics`, { Authorization: `Bearer ${bearer}` })).status;
+    expect([await ask(management.api.token), await ask(token)]).toEqual([200, 403]);
+  });
+
+  test('Sidero gets along with the rights of its bundle, and uses each of them', async () => {
+    const requests = await management.audited();
+    expect(requests.filter(({ responseStatus }) => responseStatus?.code === 403)).toEqual([]);
+    // What is watched is read by name, too, as long as not all of them are known.
+    const used = new Set(requests.map(rightOf).flatMap((right) => (right.startsWith('watch ') ? [right, right.replace('watch', 'get')] : [right])));
+    const unused = (await rightsOfSidero(management.kubectl)).filter((right) => !used.has(right));
+    expect(unused.filter((right) => !(right in USED_ELSEWHERE))).toEqual([]);
+  });
 });
+
+/** The diagnostics listener signs its certificate itself. */
+async function fetchInsecurely(url: string, headers: Readonly<Record<string, string>>) {
+  const dispatcher = new Agent({ connect: { rejectUnauthorized: false } });
+  try {
+    return await fetchWith(url, { headers, dispatcher });
+  } finally {
+    await dispatcher.close();
+  }
+}

@@ -1,30 +1,32 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  coreCustomResources,
-  createLogger,
-  type CustomResource,
-  type Environment,
-  EnvironmentKind,
-  type Plugin,
-  type ResourceClient,
-} from '@sidero/core';
+import { createLogger, createMetrics, createResourceClient, type Environment, EnvironmentKind, type Plugin, type ResourceClient } from '@sidero/core';
 import { agent } from '@sidero/plugin-agent';
 import { bootIpxe } from '@sidero/plugin-boot-ipxe';
-import { caps, capsCustomResources } from '@sidero/plugin-caps';
+import { caps } from '@sidero/plugin-caps';
 import { type RunningPlane, startPlane, writeStandIns } from '@sidero/testing';
-import { type RealKubeApi, startKubeApiServer } from '../kube-apiserver.ts';
-import { freePorts, writeCertificate } from '../loopback.ts';
-import { type ClusterApi, startClusterApi } from './cluster-api.ts';
+import type { RealKubeApi } from '../kube-apiserver.ts';
+import { type ClusterApi, placeClusterApi } from './cluster-api.ts';
+import { type Clusterctl, initManagementCluster } from './clusterctl.ts';
+import { type AuditedRequest, type InstalledSidero, playTheCluster, startAuditedApi } from './installed-sidero.ts';
 import type { ClusterApiRelease } from './parts.ts';
+import { writeRepository } from './provider-repository.ts';
 
-/** A management cluster: a real API server, Cluster API with Talos' providers, and Sidero in this process. */
+/** A management cluster: a real API server on which `clusterctl init` was, Cluster API with Talos' providers, and Sidero in this process. */
 export interface ManagementCluster extends AsyncDisposable {
   readonly api: RealKubeApi;
+  readonly kubeconfigPath: string;
+  /** How clusterctl was called, for what it does next. */
+  readonly clusterctl: Clusterctl;
   readonly clusterApi: ClusterApi;
+  /** May do everything; Sidero itself has the rights of its account only. */
   readonly resources: ResourceClient;
   readonly plane: RunningPlane['plane'];
+  /** Of `/metrics`. */
+  readonly diagnosticsPort: number;
+  /** What Sidero asked the API for. */
+  audited(): Promise<readonly AuditedRequest[]>;
   /** kubectl that must succeed; its output. */
   kubectl(args: readonly string[], input?: string): Promise<string>;
   /** Objects of a resource in namespace "default", as JSON. */
@@ -41,83 +43,84 @@ export interface ManagementClusterOptions {
   readonly orphanGraceMs?: number | undefined;
 }
 
-/** Starts everything; about 15 s. */
+/** As whoever installs Sidero would write into clusterctl's configuration. */
+const VARIABLES = { SIDERO_CONTROLLER_MANAGER_AUTO_ACCEPT_SERVERS: 'true', SIDERO_FETCH_ENVIRONMENTS: 'false' };
+
+/** Starts everything; about 20 s. */
 export async function startManagementCluster(options: ManagementClusterOptions): Promise<ManagementCluster> {
   await using started = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), 'sidero-management-'));
   started.defer(() => rm(folder, { recursive: true, force: true }));
-  const api = await startKubeApiServer();
+  const [api, placed] = await Promise.all([startAuditedApi(folder), placeClusterApi(options.release)]);
   started.defer(() => api.close());
+  started.defer(() => placed.close());
+  const config = await writeRepository(join(folder, 'repository'), { offers: placed.offers, variables: VARIABLES });
+  const { kubeconfigPath } = api;
+  const clusterctl = { release: options.release, config };
+  await initManagementCluster({ kubeconfigPath, clusterctl });
+  const [installed, clusterApi] = await Promise.all([playTheCluster(api, folder), placed.start(api)]);
+  started.defer(() => installed.letGo());
+  const resources = createResourceClient({
+    kubeConfig: () => api.kubeConfig,
+    log: createLogger({ level: 'silent' }),
+    metrics: createMetrics(),
+    component: 'test',
+  });
+  started.defer(() => resources.close());
+  const { sidero, plane } = await startSidero(options, { installed, folder });
+  started.defer(() => sidero.close());
+  await addEnvironment(resources, options.environment);
   const kubectl = async (args: readonly string[], input?: string): Promise<string> => {
     const { code, stdout, stderr } = await api.kubectl(args, input);
     if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`);
     return stdout;
   };
-  const [webhookPort = 0] = await freePorts(1);
-  const ca = await writeCertificate(folder);
-  await kubectl(['create', 'namespace', 'sidero-system']);
-  await installOurKinds(kubectl, { url: `https://127.0.0.1:${webhookPort}/convert`, ca });
-  const clusterApi = await startClusterApi({ api, release: options.release });
-  started.defer(() => clusterApi.close());
-  const { sidero, plane } = await startSidero(options, { api, folder, webhookPort });
-  started.defer(() => sidero.close());
   const kept = started.move();
   return {
     api,
+    kubeconfigPath,
+    clusterctl,
     clusterApi,
-    resources: sidero.resources,
+    resources,
     plane,
+    diagnosticsPort: sidero.diagnosticsPort!,
+    audited: () => api.audited(),
     kubectl,
     list: async <T>(resource: string) => (JSON.parse(await kubectl(['get', resource, '-n', 'default', '-o', 'json'])) as { items: T[] }).items,
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }
 
+/** Sidero as the bundle would run it: with the environment of its container, and the rights of its account. */
 async function startSidero(
   options: ManagementClusterOptions,
-  given: { api: RealKubeApi; folder: string; webhookPort: number },
+  { installed, folder }: { readonly installed: InstalledSidero; readonly folder: string },
 ): Promise<RunningPlane> {
-  const { api, folder, webhookPort } = given;
   const dataDir = join(folder, 'data');
   await writeStandIns(dataDir);
   const files = join(dataDir, 'env', options.environment.name);
   await mkdir(files, { recursive: true });
   await Promise.all(['vmlinuz', 'initramfs.xz'].map((name) => writeFile(join(files, name), 'Talos is played\n')));
-  const variables = { KUBECONFIG: api.kubeconfigPath, SIDERO_WEBHOOK_PORT: String(webhookPort), SIDERO_WEBHOOK_CERT_DIR: folder };
-  const running = await startPlane({
+  await installed.letGo();
+  return startPlane({
     dataDir,
-    variables,
+    variables: { ...installed.variables, KUBECONFIG: installed.kubeconfigPath },
+    site: { diagnosticsAddress: '127.0.0.1:0' },
     log: createLogger({ level: process.env['SIDERO_LOG_LEVEL'] ?? 'silent' }),
     plugins: ({ tftp }) => [
-      agent({ autoAccept: true }),
+      agent(),
       bootIpxe({ tftpPort: tftp, tftpAddress: '127.0.0.1' }),
       caps({ orphanGraceMs: options.orphanGraceMs }),
       ...options.plugins,
     ],
   });
-  const { name, args } = options.environment;
-  await running.sidero.resources.create<Environment>(EnvironmentKind, {
+}
+
+async function addEnvironment(resources: ResourceClient, { name, args }: ManagementClusterOptions['environment']): Promise<void> {
+  await resources.create<Environment>(EnvironmentKind, {
     apiVersion: 'metal.sidero.dev/v1alpha2',
     kind: 'Environment',
     metadata: { name },
     spec: { kernel: { args: [...args] } },
   });
-  return running;
-}
-
-/** Our kinds as they are published, with the service that converts turned into a URL. */
-async function installOurKinds(
-  kubectl: (args: readonly string[], input?: string) => Promise<string>,
-  { url, ca }: { url: string; ca: string },
-): Promise<void> {
-  const kinds: readonly CustomResource[] = [...coreCustomResources(), ...capsCustomResources()];
-  const clientConfig = { url, caBundle: Buffer.from(ca).toString('base64') };
-  const webhook = { strategy: 'Webhook', webhook: { conversionReviewVersions: ['v1'], clientConfig } };
-  const items = kinds.map(({ definition }) => {
-    // `clusterctl init` labels what it installs, and `clusterctl move` looks at no other kinds.
-    const labels = { ...definition.metadata.labels, 'clusterctl.cluster.x-k8s.io': '' };
-    return { ...definition, metadata: { ...definition.metadata, labels }, spec: { ...definition.spec, conversion: webhook } };
-  });
-  await kubectl(['apply', '--server-side', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
-  await kubectl(['wait', '--for=condition=Established', '--timeout=60s', ...kinds.map(({ name }) => `crd/${name}`)]);
 }

@@ -14,7 +14,9 @@ import { WorkloadCluster } from './workload-cluster.ts';
 
 const CLASS = 'talos';
 
-describe.skipIf(!isPossible || !isClusterApiBuilt() || !isTalosBuilt)('clusterctl move', () => {
+const isBuilt = isPossible && isClusterApiBuilt() && isTalosBuilt;
+
+describe.skipIf(!isBuilt).each(['1.10', '1.14'] as const)('clusterctl move with Cluster API %s', (release) => {
   const bmcs = new Map<string, SimulatedBmc>();
   const left = new AsyncDisposableStack();
   let from: ManagementCluster;
@@ -23,7 +25,7 @@ describe.skipIf(!isPossible || !isClusterApiBuilt() || !isTalosBuilt)('clusterct
 
   const start = () =>
     startManagementCluster({
-      release: '1.10',
+      release,
       plugins: [simulatedPower((uuid) => bmcs.get(uuid))],
       environment: { name: CLASS, args: ['talos.platform=metal'] },
       // What would be freed by mistake shall be so while the test looks.
@@ -53,7 +55,7 @@ describe.skipIf(!isPossible || !isClusterApiBuilt() || !isTalosBuilt)('clusterct
     });
     for (const machine of rack.machines) machine.powerOn();
     await until(async () => expect((await servers(from)).filter(({ status }) => status?.isClean).length).toBe(2));
-    const objects = await generateCluster(from.api, { name: 'rack-1', port, serverClass: CLASS, controlPlanes: 1, workers: 1 });
+    const objects = await generateCluster(from, { name: 'rack-1', port, serverClass: CLASS, controlPlanes: 1, workers: 1 });
     await from.kubectl(['apply', '-n', 'default', '-f', '-'], objects);
     await run(from);
     to = left.use(await start());
@@ -63,7 +65,7 @@ describe.skipIf(!isPossible || !isClusterApiBuilt() || !isTalosBuilt)('clusterct
   test('takes servers and their clusters to another management cluster, and no machine notices', async () => {
     const before = { bindings: await bindings(from), actions: [...bmcs.values()].map(({ control }) => [...control.actions]) };
     const told = rack.talos.events.length;
-    await moveClusters(from.api, to.api);
+    await moveClusters(from, to);
     await run(to);
     await until(async () => expect((await servers(to)).map(({ status }) => status?.inUse)).toEqual([true, true]));
     const names = (list: readonly ServerBinding[]) => list.map(({ metadata, spec }) => `${metadata.name} ${spec?.metalMachineRef?.name}`).toSorted();

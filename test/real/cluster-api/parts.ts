@@ -9,6 +9,12 @@ export type ClusterApiRelease = '1.10' | '1.14';
 export interface Provider {
   /** As clusterctl knows it, in the label `cluster.x-k8s.io/provider`. */
   readonly label: string;
+  /** The same in clusterctl's configuration. */
+  readonly name: string;
+  readonly type: 'CoreProvider' | 'BootstrapProvider' | 'ControlPlaneProvider';
+  readonly version: string;
+  /** Of Cluster API, that it says it follows. */
+  readonly contract: 'v1beta1' | 'v1beta2';
   readonly program: string;
   /** Its module's `config` folder. */
   readonly config: string;
@@ -17,29 +23,46 @@ export interface Provider {
   readonly args: readonly string[];
 }
 
+const VERSIONS = { '1.10': 'v1.10.9', '1.14': 'v1.14.2' } as const;
 const FOLDER = join(testCache(), 'cluster-api');
 const TALOS_LABELS = { 'cluster.x-k8s.io/v1alpha3': 'v1alpha3', 'cluster.x-k8s.io/v1alpha4': 'v1alpha3', 'cluster.x-k8s.io/v1beta1': 'v1alpha3' };
 // The client limit of 20 requests/s would be the only thing measured.
 const UNLIMITED = ['--kube-api-qps=1000', '--kube-api-burst=1000'];
 
-function provider(label: string, name: string, more: Partial<Provider>): Provider {
-  const program = join(FOLDER, name);
-  return { label, program, config: `${program}.config`, contractLabels: {}, args: [], ...more };
+type Known = Pick<Provider, 'label' | 'name' | 'type' | 'version' | 'contract'>;
+
+function provider(known: Known, program: string, more: Partial<Provider>): Provider {
+  const path = join(FOLDER, `${program}-${known.version}`);
+  return { ...known, program: path, config: `${path}.config`, contractLabels: {}, args: [], ...more };
 }
 
 /** Cluster API's core and Talos' bootstrap and control-plane providers. */
 export function providersOf(release: ClusterApiRelease): readonly Provider[] {
+  const core = { label: 'cluster-api', name: 'cluster-api', type: 'CoreProvider' } as const;
+  const bootstrap = { label: 'bootstrap-talos', name: 'talos', type: 'BootstrapProvider', version: 'v0.6.12', contract: 'v1beta1' } as const;
+  const controlPlane = {
+    label: 'control-plane-talos',
+    name: 'talos',
+    type: 'ControlPlaneProvider',
+    version: 'v0.5.10',
+    contract: 'v1beta1',
+  } as const;
   return [
-    provider('cluster-api', release === '1.10' ? 'core-v1.10.9' : 'core-v1.14.2', { args: UNLIMITED }),
-    provider('bootstrap-talos', 'bootstrap-talos-v0.6.12', { contractLabels: TALOS_LABELS }),
-    provider('control-plane-talos', 'control-plane-talos-v0.5.10', { contractLabels: TALOS_LABELS }),
+    provider({ ...core, version: VERSIONS[release], contract: release === '1.10' ? 'v1beta1' : 'v1beta2' }, 'core', { args: UNLIMITED }),
+    provider(bootstrap, 'bootstrap-talos', { contractLabels: TALOS_LABELS }),
+    provider(controlPlane, 'control-plane-talos', { contractLabels: TALOS_LABELS }),
   ];
 }
 
-export const CLUSTERCTL = join(FOLDER, 'clusterctl-v1.10.9');
+/** The clusterctl of that release. */
+export function clusterctlOf(release: ClusterApiRelease): string {
+  return join(FOLDER, `clusterctl-${VERSIONS[release]}`);
+}
+
+export const CLUSTERCTL = clusterctlOf('1.10');
 
 /** Whether everything of Cluster API has been built. */
 export function isClusterApiBuilt(): boolean {
-  const programs = [...providersOf('1.10'), ...providersOf('1.14')].map(({ program }) => program);
-  return [...programs, CLUSTERCTL].every((program) => existsSync(program));
+  const programs = (['1.10', '1.14'] as const).flatMap((release) => [clusterctlOf(release), ...providersOf(release).map(({ program }) => program)]);
+  return programs.every((program) => existsSync(program));
 }
