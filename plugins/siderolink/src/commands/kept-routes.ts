@@ -19,6 +19,7 @@ export function addKeptRoutes({ management, site }: Sidero): void {
       const isFollowed = selection.follow === true;
       if (!isServerName(server) || (!isFollowed && !existsSync(folder)))
         context.throw(404, failure('SIDERO_LINES_MISSING', { server, what, where: 'the data directory of this replica' }).message);
+      context.status = 200;
       context.type = 'text/plain; charset=utf-8';
       context.body = linesFor(context, folder, selection);
     });
