@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { stripVTControlCharacters } from 'node:util';
 import { runDemo } from './demo.ts';
 import { demoOptions } from './options.ts';
 
 const TARGET = fileURLToPath(new URL('../../../../docs/demo.svg', import.meta.url));
+const ESCAPE = String.fromCharCode(27);
 const COLUMNS = 110;
 const LINE_PX = 19;
 const CHARACTER_PX = 8.45;
@@ -23,26 +23,59 @@ interface Picture {
   readonly lines: readonly string[];
 }
 
-/** A terminal that keeps what is shown on it. */
+/** A control sequence, a line break, or what stands between. */
+const PARTS = new RegExp(`${ESCAPE}\\[\\??([\\d;]*)([A-Za-z])|\\n|[^${ESCAPE}\\n]+`, 'g');
+
+/** As much of a terminal as the display uses: it moves up and down, to the start of a line, and erases. */
+class Screen {
+  readonly lines: string[] = [''];
+  #row = 0;
+  #column = 0;
+
+  write(text: string): void {
+    for (const [part, count = '', order] of text.matchAll(PARTS)) {
+      if (part === '\n') this.#go(this.#row + 1, 0);
+      else if (order === undefined) this.#put(part);
+      else this.#obey(order, count);
+    }
+  }
+
+  #go(row: number, column: number): void {
+    this.#row = Math.max(0, row);
+    this.#column = column;
+    while (this.lines.length <= this.#row) this.lines.push('');
+  }
+
+  #put(text: string): void {
+    const line = this.lines[this.#row]!.padEnd(this.#column);
+    this.lines[this.#row] = line.slice(0, this.#column) + text + line.slice(this.#column + text.length);
+    this.#column += text.length;
+  }
+
+  #obey(order: string, count: string): void {
+    const line = this.lines[this.#row]!;
+    if (order === 'A') this.#go(this.#row - Number(count || 1), this.#column);
+    if (order === 'B') this.#go(this.#row + Number(count || 1), this.#column);
+    if (order === 'G') this.#column = 0;
+    if (order === 'K') this.lines[this.#row] = count === '2' ? '' : line.slice(0, this.#column);
+  }
+}
+
+/** A terminal that keeps what was shown on it. */
 class Recorder extends Writable {
   readonly isTTY = true;
   readonly columns = COLUMNS;
   readonly pictures: Picture[] = [];
   readonly #startedMs = performance.now();
-  #frame: readonly string[] = [];
-  #rest = '';
+  readonly #screen = new Screen();
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    const text = chunk.toString();
-    const plain = stripVTControlCharacters(text);
-    // What the display writes begins by going back over what is there; what comes after it does not.
-    if (plain !== text || this.pictures.length === 0) this.#frame = plain.trimEnd().split('\n');
-    else this.#rest += plain;
-    const atMs = performance.now() - this.#startedMs;
+    this.#screen.write(chunk.toString());
+    const now = performance.now() - this.#startedMs;
     const last = this.pictures.at(-1);
-    const picture = { atMs: last && atMs - last.atMs < STEP_MS ? last.atMs : atMs, lines: [...this.#frame, ...this.#rest.trimEnd().split('\n')] };
-    if (last && picture.atMs === last.atMs) this.pictures.pop();
-    this.pictures.push(picture);
+    const isSoon = last !== undefined && now - last.atMs < STEP_MS;
+    if (isSoon) this.pictures.pop();
+    this.pictures.push({ atMs: isSoon ? last.atMs : now, lines: [...this.#screen.lines] });
     done();
   }
 }
