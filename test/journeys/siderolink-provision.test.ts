@@ -1,7 +1,7 @@
 import { status } from '@grpc/grpc-js';
 import { aBinding, aBootRequest, aServer, FIXTURE_UUID } from '@sidero/testing';
 import { describe, expect, test } from 'vitest';
-import { aKey, boundServer, linkPlane, refusal, theEnvironment } from './siderolink-provision/plane.ts';
+import { aKey, boundServer, linkPlane, refusal, streamAt, theEnvironment } from './siderolink-provision/plane.ts';
 
 const TOKEN = 'metal.sidero.dev/siderolink-token';
 const MACHINE = 'metal.sidero.dev/siderolink-machine';
@@ -216,5 +216,17 @@ describe('what a bound machine is told', () => {
     expect((await sidero.lifecycle.bind(await sidero.binding())).documents).toHaveLength(3);
     await using never = await linkPlane({ siderolink: { documents: 'never' } });
     expect((await never.lifecycle.bind(await never.binding())).documents).toEqual([]);
+  });
+});
+
+describe("a stream of WireGuard's packets", () => {
+  test.each([
+    [undefined, status.INVALID_ARGUMENT],
+    ['bogus', status.PERMISSION_DENIED],
+    ['[fdae:41e4:649b:9304::5]:50888', status.PERMISSION_DENIED],
+  ])('of nobody that is known (%s) is refused', async (from, code) => {
+    await using sidero = await linkPlane();
+    await sidero.provision({ joinToken: await sidero.token() });
+    await expect(streamAt(sidero.ports.http, from)).rejects.toEqual(refusal(code));
   });
 });

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { create, type DescMessage, type MessageShape } from '@bufbuild/protobuf';
-import { Client, credentials, type ServiceError, type status } from '@grpc/grpc-js';
+import { Client, credentials, Metadata, type ServiceError, type status } from '@grpc/grpc-js';
 import { definePlugin, EventKind, type MachineTokens, type ServerBinding, ServerBindingKind } from '@sidero/core';
 import { siderolink } from '@sidero/plugin-siderolink';
 import {
@@ -9,6 +9,7 @@ import {
   type ProvisionResponse,
   ProvisionService,
   serviceDefinition,
+  WireGuardOverGRPCService,
 } from '@sidero/plugin-siderolink/protocol';
 import { aBinding, anEnvironment, aServer, FIXTURE_UUID, freePorts, type TestSidero, testSidero, type TestSideroOptions } from '@sidero/testing';
 import { expect } from 'vitest';
@@ -79,6 +80,24 @@ export async function provisionAt(port: number, request: Partial<ProvisionReques
       client.makeUnaryRequest(path, requestSerialize, responseDeserialize, message, (error, answer) =>
         error ? reject(error) : resolve(answer as ProvisionResponse),
       );
+    });
+  } finally {
+    client.close();
+  }
+}
+
+/** Opens a stream of packets as `from`; settles when it ends. @throws the gRPC status */
+export async function streamAt(port: number, from: string | undefined): Promise<void> {
+  const { path, requestSerialize, responseDeserialize } = serviceDefinition(WireGuardOverGRPCService)['createStream']!;
+  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+  const metadata = new Metadata();
+  if (from) metadata.set('x-siderolink-ipv6-addr', from);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const stream = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata);
+      stream.on('data', () => undefined);
+      stream.on('error', reject);
+      stream.on('end', resolve);
     });
   } finally {
     client.close();

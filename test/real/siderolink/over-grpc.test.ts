@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { ServerBindingKind } from '@sidero/core';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { isTalosBuilt } from '../talos/program.ts';
 import { LinkSite, told } from './link-site.ts';
@@ -46,5 +47,15 @@ describe.skipIf(!isPossible)('a machine behind a wall that lets no UDP pass', ()
       const id = told(site.talos, 'emitted', tunnelled)[0]?.detail;
       expect(told(site.talos, 'acknowledged', tunnelled).map(({ detail }) => detail)).toContain(id ?? 'none yet');
     });
+  });
+
+  test('has no place to be spoken to at after a restart, and its stream ends with its ServerBinding', async () => {
+    const [tunnelled, plain] = site.uuids as [string, string];
+    const endpoint = async (uuid: string) => (await site.binding(uuid))?.metadata.annotations?.['metal.sidero.dev/siderolink-endpoint'];
+    await eventually(async () => expect(await endpoint(plain)).toMatch(/^10\.98\.0\.2:/));
+    expect(await endpoint(tunnelled)).toBeUndefined();
+    expect(await site.metrics()).toContain('sidero_siderolink_streams 1');
+    await site.resources.remove(ServerBindingKind, { name: tunnelled });
+    await eventually(async () => expect(await site.metrics()).toContain('sidero_siderolink_streams 0'));
   });
 });
