@@ -23,7 +23,10 @@ export const options = z.strictObject({
     .describe('whether configurations get the documents that keep SideroLink over reboots from disk; `auto`: where Talos can read them (1.5)'),
   logPort: z.int().min(1).max(65_535).default(4001).describe('TCP port of kernel logs in the tunnel'),
   eventPort: z.int().min(1).max(65_535).default(4002).describe('TCP port of the event sink in the tunnel'),
-  negativeAddressFilter: z.array(z.string()).default([]).describe('addresses of machines in these prefixes are not told of: `10.244.0.0/16`'),
+  negativeAddressFilter: z
+    .array(z.union([z.cidrv4(), z.cidrv6()], 'is no prefix such as 10.244.0.0/16'))
+    .default([])
+    .describe('addresses of machines in these prefixes are not told of: `10.244.0.0/16`'),
   logBytes: z.int().min(65_536).default(4_194_304).describe('bytes of kernel log that are kept of a server'),
 });
 
