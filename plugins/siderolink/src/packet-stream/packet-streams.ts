@@ -51,7 +51,8 @@ export interface PacketStreamOptions {
  */
 export function packetStreams(options: PacketStreamOptions): UntypedServiceImplementation {
   const open = new Map<string, PacketStream>();
-  const { metrics } = options.sidero;
+  const { sidero } = options;
+  const { metrics } = sidero;
   const gauge = metrics.gauge('sidero_siderolink_streams', 'Machines whose WireGuard packets come in a stream.');
   const dropped = metrics.counter('sidero_siderolink_stream_packets_dropped_total', 'Packets in streams that were dropped, by why.', ['why']);
   const createStream = (call: PacketCall): void => {
@@ -63,7 +64,10 @@ export function packetStreams(options: PacketStreamOptions): UntypedServiceImple
     }
     const machine = machineOfVirtual(given, options.desk.known!.subnet)!;
     open.get(machine)?.end(endOf(status.ABORTED, 'peer replaced'));
-    const stream = new PacketStream(call, { port: options.port, dropped, isKnown: () => options.state.keeper?.hasAddress(machine) ?? false });
+    const isKnown = () => options.state.keeper?.hasAddress(machine) ?? false;
+    const onOpen = (own: string) =>
+      void options.state.keeper?.speakTo(machine, own).catch((thrown: unknown) => sidero.log.debug({ err: thrown }, 'not spoken to'));
+    const stream = new PacketStream(call, { port: options.port, dropped, isKnown, onOpen });
     open.set(machine, stream);
     gauge(open.size);
     void stream.ended.then(() => {
@@ -86,6 +90,17 @@ function endOf(code: status, details: string): StreamEnd {
   return Object.assign(new Error(details), { code, details });
 }
 
+/** What a stream is between. */
+interface StreamEnds {
+  /** UDP port of WireGuard. */
+  readonly port: number;
+  readonly dropped: (labels: { why: string }) => void;
+  /** Whether the machine is let in. */
+  readonly isKnown: () => boolean;
+  /** Told where WireGuard finds the machine, `host:port`. */
+  readonly onOpen: (endpoint: string) => void;
+}
+
 class PacketStream {
   readonly ended: Promise<void>;
   readonly #call: PacketCall;
@@ -94,8 +109,8 @@ class PacketStream {
   readonly #over: () => void;
   #isOver = false;
 
-  constructor(call: PacketCall, given: { port: number; dropped: (labels: { why: string }) => void; isKnown: () => boolean }) {
-    const { port, dropped, isKnown } = given;
+  constructor(call: PacketCall, given: StreamEnds) {
+    const { port, dropped, isKnown, onOpen } = given;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.ended = promise;
     this.#call = call;
@@ -106,6 +121,7 @@ class PacketStream {
       this.#socket.close();
       resolve();
     };
+    this.#socket.bind(0, '127.0.0.1', () => onOpen(`127.0.0.1:${this.#socket.address().port}`));
     this.#socket.on('error', () => this.end(endOf(status.UNAVAILABLE, 'WireGuard is not there')));
     this.#socket.on('message', (data) => {
       if (call.writableLength > MAX_WAITING_PACKETS) dropped({ why: 'slow machine' });

@@ -36,6 +36,8 @@ export class PeerKeeper {
   #wanted: ReadonlyMap<string, WantedPeer> = new Map();
   /** Machines that we speak to first, by key, and until when. */
   readonly #greeted = new Map<string, number>();
+  /** Machines that were in the tunnel before this device was, and did not speak yet. */
+  #unmet = new Set<string>();
   readonly #told = new Map<string, string>();
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
@@ -50,7 +52,16 @@ export class PeerKeeper {
   async replay(): Promise<void> {
     this.#note(await this.#options.tunnel.peers());
     const before = new Set(this.#installed.keys());
-    await this.#pass((peer) => (before.has(peer.publicKey) ? {} : this.#greeting(peer)));
+    await this.#pass((peer) => (before.has(peer.publicKey) ? {} : this.#greeting(peer, this.#options.notes.of(peer))));
+    this.#unmet = new Set([...this.#wanted.keys()].filter((key) => !before.has(key)));
+  }
+
+  /** A machine can be reached there now: one that was in the tunnel before this device was is spoken to, for its old session is worth nothing. */
+  async speakTo(address: string, endpoint: string): Promise<void> {
+    const peer = [...this.#wanted.values()].find((one) => one.address === address);
+    if (!peer || !this.#unmet.has(peer.publicKey)) return;
+    await this.#options.tunnel.apply([{ publicKey: peer.publicKey, address, ...this.#greeting(peer, endpoint) }]);
+    this.#wakeLook();
   }
 
   /** The peers as the ServerBindings are now; several calls at once share one. @throws SIDERO_SIDEROLINK_TUNNEL_FAILED */
@@ -137,8 +148,7 @@ export class PeerKeeper {
     return states.length !== this.#installed.size || states.some(({ publicKey, addresses: [address = ''] }) => !this.has(publicKey, address));
   }
 
-  #greeting(peer: WantedPeer): Partial<PeerSetting> {
-    const endpoint = this.#options.notes.of(peer);
+  #greeting(peer: WantedPeer, endpoint: string | undefined): Partial<PeerSetting> {
     if (!endpoint) return {};
     this.#greeted.set(peer.publicKey, performance.now() + GREETING_MS);
     // A keepalive makes WireGuard begin a handshake by itself.
@@ -146,6 +156,7 @@ export class PeerKeeper {
   }
 
   async #endGreetings(states: readonly PeerState[]): Promise<void> {
+    for (const { publicKey, handshakeAt } of states) if (handshakeAt) this.#unmet.delete(publicKey);
     if (this.#greeted.size === 0) return;
     const answered = new Set(states.filter(({ handshakeAt }) => handshakeAt).map(({ publicKey }) => publicKey));
     const now = performance.now();
