@@ -1,9 +1,12 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
+import { fileURLToPath } from 'node:url';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { conditionOf, definePlugin, isTrue, type Plugin, type ServerBinding, ServerBindingKind, ServerKind } from '@sidero/core';
 import {
@@ -332,6 +335,42 @@ describe('where records go', () => {
       expect([existsSync(join(dataDir, 'logs', FIXTURE_UUID)), existsSync(join(dataDir, 'events', FIXTURE_UUID))]).toEqual([false, false]),
     );
   });
+
+  test('by the programs of the containers and of people', async () => {
+    await using plane = await streamsPlane({ dataDir, objects: [aServer(), aLinkedBinding()] });
+    await using sink = new SinkClient('127.0.0.2', plane.eventPort);
+    using serverlogs = sidero('serverlogs');
+    using serverevents = sidero('serverevents');
+    using logs = sidero('logs', '-f', '--boot', '0', FIXTURE_UUID);
+    const socket = await machineLog(plane);
+    // Whoever starts late gets what comes from then on.
+    await until(async () => {
+      socket.write('{"msg":"to all"}\n');
+      await sink.publish(eventBytes('id1', TaskEventSchema, { task: 'to all' }));
+      expect([serverlogs.stdout().at(-1), logs.stdout().at(-1)]).toEqual([named('to all'), named('to all')]);
+      expect([serverevents.stderr().at(-1), serverevents.stdout()]).toEqual([expect.stringContaining('"task":"to all","action":"START"}'), []]);
+    });
+    const ends = await Promise.all([serverlogs, serverevents, logs].map((program) => program.interrupted()));
+    expect(ends).toEqual([0, 0, 0]);
+    using printing = sidero('logs', FIXTURE_UUID, '--since', '1h');
+    expect(await printing.ended).toBe(0);
+    expect(printing.stdout().at(-1)).toBe(named('to all'));
+    using none = sidero('events', 'nobody');
+    expect([await none.ended, none.stderr().join('\n')]).toEqual([1, expect.stringMatching(/SIDERO_LINES_MISSING[^]*Next: give --data-dir/)]);
+  }, 60_000);
+
+  /** Runs the program with the data directory of these tests. */
+  function sidero(...args: string[]) {
+    const bin = fileURLToPath(new URL('../../core/bin/sidero.js', import.meta.url));
+    const config = fileURLToPath(new URL('siderolink-streams/sidero.config.ts', import.meta.url));
+    const child = spawn(process.execPath, ['--conditions=source', bin, '--config', config, ...args, '--data-dir', dataDir]);
+    const [stdout, stderr] = [output(), output()];
+    child.stdout.pipe(stdout.stream);
+    child.stderr.pipe(stderr.stream);
+    const ended = once(child, 'close').then(([code]) => code as number | null);
+    const interrupted = () => (child.kill('SIGINT'), ended);
+    return { stdout: stdout.lines, stderr: stderr.lines, ended, interrupted, [Symbol.dispose]: () => child.kill('SIGKILL') };
+  }
 
   test('what is not there is named', async () => {
     await expect(printLines({ ...given(output().stream), server: 'other' }, {})).rejects.toMatchObject({ code: 'SIDERO_LINES_MISSING' });
