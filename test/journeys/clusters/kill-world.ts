@@ -1,6 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { connect, createServer, type Server as TcpServer, type Socket } from 'node:net';
-import { once } from 'node:events';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -11,8 +9,8 @@ import {
   createResourceClient,
   type CustomResource,
   definePlugin,
-  markTrue,
   type Plugin,
+  type PowerDriver,
   type PowerSession,
   type RunningResourceClient,
   type Server,
@@ -23,112 +21,140 @@ import {
 import { type RunningSidero, startSidero } from '@sidero/core/start';
 import { agent } from '@sidero/plugin-agent';
 import { type ApiServer, startApiServer } from '@sidero/plugin-apiserver';
+import { bootIpxe } from '@sidero/plugin-boot-ipxe';
 import { caps, capsCustomResources, type MetalMachine, MetalMachineKind } from '@sidero/plugin-caps';
-import { anEnvironment, createWithStatus, silentLogger, writeStandIns } from '@sidero/testing';
+import { anEnvironment, createWithStatus, fleet, silentLogger, type SimulatedMachine, type StageName, writeStandIns } from '@sidero/testing';
+import { SimulatedBmc, simulatorDriver } from '@sidero/testing/bmc';
 import * as z from 'zod';
+import { Breaches } from './breaches.ts';
 import { clusterApiDefinitions } from './cluster-api.ts';
+import { layWire, type Wire } from './cut-wire.ts';
+import { PlayedTalos } from './played-talos.ts';
 
-/** What a machine is doing, and what is on its disk. */
-interface Machine {
-  isOn: boolean;
-  bootsFromNetwork: boolean;
-  /** Counts power-ons: what a boot of before still does is void. */
-  boots: number;
-  /** uid of the MetalMachine whose Talos is installed. */
-  disk: string | undefined;
-  /** The same, of the one that runs now. */
-  runs: string | undefined;
-}
-
-/** One incarnation of the management plane; killed, nothing of it reaches the API any more. */
-interface Manager {
+/** One life of the management plane. */
+interface Life {
   readonly running: RunningSidero;
-  readonly wire: TcpServer;
-  readonly sockets: Set<Socket>;
+  /** Its own, to the API. */
+  readonly wire: Wire;
+  isOver: boolean;
 }
+
+/** Everything of a run that its seed does not change. */
+const TIMING = { rebootTimeoutMs: 2000, powerPollMs: 1000 };
+const ORPHAN_GRACE_MS = 1000;
+/** Of what an agent waits in reality. */
+const TIME_FACTOR = 0.004;
+const SIZES = { kernelBytes: 1000, initrdBytes: 1000 };
 
 /**
- * An API that stays, machines that stay, and a management plane that is killed and started again. Machines do what real ones do: boot what they are
- * told, are wiped by the agent, install Talos. Everything that must never happen is written down.
+ * An API that stays, machines that stay, and a management plane that is killed and started again. The machines are simulated down to the wire: they
+ * boot by iPXE, their agents register and wipe, they fetch their configurations over HTTP, and BMCs switch them.
  */
 export class KillWorld implements AsyncDisposable {
-  readonly machines = new Map<string, Machine>();
-  readonly violations: string[] = [];
+  readonly talos: readonly PlayedTalos[];
+  readonly breaches: Breaches;
+  /** The API on a wire that is never cut. */
   readonly truth: RunningResourceClient;
   readonly #api: ApiServer;
   readonly #dataDir: string;
+  /** What machines take for the management plane. */
+  readonly #front: Wire;
+  readonly #bmcs: ReadonlyMap<string, SimulatedBmc>;
   readonly #stop = new AbortController();
-  #manager: Manager | undefined;
+  #life: Life | undefined;
+  #ending: Promise<unknown> = Promise.resolve();
 
-  static async create(servers: readonly Server[]): Promise<KillWorld> {
+  static async create(given: { readonly seed: string; readonly machines: number }): Promise<KillWorld> {
     const dataDir = await mkdtemp(join(tmpdir(), 'sidero-kill-'));
-    await writeStandIns(dataDir);
+    await writeStandIns(dataDir, SIZES);
+    const environment = join(dataDir, 'env', 'default');
+    await mkdir(environment, { recursive: true });
+    await Promise.all(['vmlinuz', 'initramfs.xz'].map((name) => writeFile(join(environment, name), 'Talos is played\n')));
     const customResources: CustomResource[] = [
       ...coreCustomResources(),
       ...capsCustomResources(),
       ...clusterApiDefinitions().map((definition) => ({ name: definition.metadata.name, definition })),
     ];
     const api = await startApiServer({ customResources });
-    const world = new KillWorld(api, dataDir);
-    for (const server of servers) await world.#add(server);
+    const front = await layWire(() => world.#life?.running.port);
+    const world: KillWorld = new KillWorld({ ...given, api, dataDir, front });
     await createWithStatus(world.truth, anEnvironment({ spec: { kernel: { url: undefined, args: [] }, initrd: undefined } }));
     return world;
   }
 
-  private constructor(api: ApiServer, dataDir: string) {
+  private constructor(given: { seed: string; machines: number; api: ApiServer; dataDir: string; front: Wire }) {
+    const { seed, machines: count, api, dataDir, front } = given;
     this.#api = api;
     this.#dataDir = dataDir;
+    this.#front = front;
     this.truth = createResourceClient({ kubeConfig: () => api.kubeConfig, log: silentLogger(), metrics: createMetrics(), component: 'world' });
-  }
-
-  async #add(server: Server): Promise<void> {
-    this.machines.set(server.metadata.name, { isOn: false, bootsFromNetwork: false, boots: 0, disk: undefined, runs: undefined });
-    await createWithStatus(this.truth, server);
+    this.breaches = new Breaches(this.truth);
+    this.breaches.follow(this.#stop.signal);
+    this.truth.start(this.#stop.signal);
+    const plane = { host: '127.0.0.1', http: front.port, tftp: 0 };
+    // The wire to the management plane hides their addresses anyway.
+    const machines = fleet(count, { plane, seed, address: '127.0.0.1', hasIpxeRom: true, timeFactor: TIME_FACTOR });
+    this.talos = machines.map((machine) => new PlayedTalos(machine, { truth: this.truth, breaches: this.breaches }));
+    this.#bmcs = new Map(this.talos.map((talos) => [talos.uuid, new SimulatedBmc({ chassis: this.#chassisOf(talos) })]));
   }
 
   /** Starts the management plane, on a wire of its own to the API. */
   async start(): Promise<void> {
-    const sockets = new Set<Socket>();
-    const target = new URL(this.#api.url);
-    const wire = createServer((near) => {
-      const far = connect(Number(target.port), target.hostname);
-      for (const socket of [near, far]) {
-        sockets.add(socket);
-        socket.on('error', () => undefined).on('close', () => (near.destroy(), far.destroy()));
-      }
-      near.pipe(far).pipe(near);
-    }).listen(0, '127.0.0.1');
-    await once(wire, 'listening');
-    const { port } = wire.address() as { port: number };
+    const wire = await layWire(() => Number(new URL(this.#api.url).port));
     const kubeConfig = this.#api.kubeConfig;
-    const clusters = kubeConfig.clusters.map((cluster) => ({ ...cluster, server: `https://127.0.0.1:${port}` }));
+    const clusters = kubeConfig.clusters.map((cluster) => ({ ...cluster, server: `https://127.0.0.1:${wire.port}` }));
     const ownWire = Object.assign(Object.create(Object.getPrototypeOf(kubeConfig) as object) as typeof kubeConfig, kubeConfig, { clusters });
-    const plugins = [apiAt(() => ownWire), agent(), caps({ orphanGraceMs: 2000 }), this.#powerDriver()];
-    const site = { endpoint: '127.0.0.1', httpPort: 0, dataDir: this.#dataDir, leaderElection: false, rebootTimeoutMs: 3000, powerPollMs: 1000 };
-    const config = checkConfig({ ...site, healthAddress: 'off', diagnosticsAddress: 'off', plugins }, { file: 'kill world', variables: {} });
+    const life = { wire, isOver: false };
+    const config = checkConfig(
+      {
+        ...TIMING,
+        endpoint: '127.0.0.1',
+        apiPort: this.#front.port,
+        httpPort: 0,
+        dataDir: this.#dataDir,
+        leaderElection: false,
+        healthAddress: 'off',
+        diagnosticsAddress: 'off',
+        plugins: [
+          apiAt(() => ownWire),
+          agent({ autoAccept: true }),
+          bootIpxe({ tftpPort: 0, tftpAddress: '127.0.0.1' }),
+          caps({ orphanGraceMs: ORPHAN_GRACE_MS }),
+          powerOf((uuid) => this.#bmcs.get(uuid), life),
+        ],
+      },
+      { file: 'kill world', variables: {} },
+    );
     const running = await startSidero({ config, log: silentLogger(), variables: { SIDERO_FETCH_ENVIRONMENTS: 'false' }, host: '127.0.0.1' });
-    this.#manager = { running, wire, sockets };
+    this.#life = Object.assign(life, { running });
   }
 
-  /** As `kill -9`: from one moment on nothing of it reaches the API. */
-  async kill(): Promise<void> {
-    const manager = this.#manager;
-    this.#manager = undefined;
-    if (!manager) return;
-    manager.wire.close();
-    for (const socket of manager.sockets) socket.destroy();
-    await manager.running.close();
+  /** As `kill -9`: from one moment on nothing of it reaches the API, a machine or a BMC. */
+  kill(): void {
+    const life = this.#life;
+    this.#life = undefined;
+    if (!life) return;
+    life.isOver = true;
+    // BMCs end sessions that nobody uses.
+    for (const bmc of this.#bmcs.values()) bmc.sessions.clear();
+    life.wire.cut();
+    this.#front.cut();
+    // What is left of it in this process has nothing to say any more; the next one need not wait for it.
+    this.#ending = Promise.all([this.#ending, life.wire.close(), life.running.close()]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.kill();
+    await Promise.all(this.talos.map((talos) => talos.close()));
+    await this.#ending;
+    await this.#front.close();
     this.#stop.abort();
-    await this.kill();
     await this.truth.close();
     await this.#api.close();
     await rm(this.#dataDir, { recursive: true, force: true });
   }
 
-  /** Every binding and MetalMachine as the API has them. */
+  /** Every binding, MetalMachine and Server as the API has them. */
   async objects(): Promise<{ bindings: readonly ServerBinding[]; machines: readonly MetalMachine[]; servers: readonly Server[] }> {
     const [bindings, machines, servers] = await Promise.all([
       this.truth.list(ServerBindingKind, {}, { live: true }),
@@ -138,116 +164,29 @@ export class KillWorld implements AsyncDisposable {
     return { bindings, machines, servers };
   }
 
-  #powerDriver(): Plugin {
-    const session = (uuid: string): PowerSession => ({
-      isOn: async () => this.machines.get(uuid)!.isOn,
-      on: async () => this.#switch(uuid, 'on'),
-      off: async () => this.#switch(uuid, 'off'),
-      cycle: async () => this.#switch(uuid, 'cycle'),
-      networkBootOnce: async () => void (this.machines.get(uuid)!.bootsFromNetwork = true),
-      [Symbol.asyncDispose]: async () => undefined,
-    });
-    const plugin = definePlugin({
-      name: 'kill-world-power',
-      options: z.strictObject({}),
-      setup: ({ powerDrivers }) =>
-        powerDrivers.add({
-          name: 'kill-world',
-          needsLogin: false,
-          claims: () => true,
-          deviceOf: ({ metadata }) => metadata.name,
-          open: async ({ metadata }) => session(metadata.name),
-        }),
-    });
-    return plugin();
+  /** Resolves when a machine enters a stage, or when none does for so long. */
+  async nextStage(stage: StageName, patienceMs: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const stops = this.talos.map(({ machine }) => machine.onState((state) => state.stage === stage && resolve()));
+    await Promise.race([promise, delay(patienceMs)]);
+    for (const stop of stops) stop();
   }
 
-  async #switch(uuid: string, verb: 'on' | 'off' | 'cycle'): Promise<void> {
-    const machine = this.machines.get(uuid)!;
-    if (verb === 'on' && machine.isOn) return;
-    if (verb !== 'on') await this.#refuseInUse(uuid, `power ${verb}`);
-    machine.isOn = verb !== 'off';
-    machine.runs = undefined;
-    machine.boots += 1;
-    if (machine.isOn) void this.#boot(uuid, machine.boots);
+  /** Resolves when a ServerBinding comes or goes, or when none does for so long. */
+  async nextBinding(patienceMs: number): Promise<void> {
+    await Promise.race([this.breaches.nextBinding(), delay(patienceMs)]);
   }
 
-  // What runs for a MetalMachine that still has it must go on running.
-  async #refuseInUse(uuid: string, what: string): Promise<void> {
-    const { runs } = this.machines.get(uuid)!;
-    const { machines } = await this.objects();
-    const owner = machines.find(({ metadata }) => metadata.uid === runs);
-    if (runs && owner && !owner.metadata.deletionTimestamp) this.violations.push(`${what} of ${uuid}, which runs ${owner.metadata.name}`);
-  }
-
-  async #boot(uuid: string, boot: number): Promise<void> {
-    const machine = this.machines.get(uuid)!;
-    const isCurrent = () => machine.boots === boot && machine.isOn && !this.#stop.signal.aborted;
-    const fromNetwork = machine.bootsFromNetwork || machine.disk === undefined;
-    machine.bootsFromNetwork = false;
-    if (!fromNetwork) machine.runs = machine.disk;
-    while (fromNetwork && isCurrent()) {
-      const isDone = await this.#networkBoot(uuid, isCurrent).catch(() => false);
-      if (isDone) return;
-      await delay(100, undefined, { signal: this.#stop.signal }).catch(() => undefined);
-    }
-  }
-
-  async #networkBoot(uuid: string, isCurrent: () => boolean): Promise<boolean> {
-    const machine = this.machines.get(uuid)!;
-    const lifecycle = this.#manager?.running.kernel.lifecycle;
-    if (!lifecycle) return false;
-    const request = { uuid, mac: '52:54:00:00:00:01', arch: 'amd64', address: '10.0.0.50' } as const;
-    const plan = await lifecycle.boot(request);
-    lifecycle.stream({ type: 'seen', wire: 'ipxe', uuid, mac: request.mac, address: request.address, at: new Date() });
-    if (plan.target === 'disk') machine.runs = machine.disk;
-    else if (plan.target === 'environment') return this.#install(uuid);
-    else if (plan.target === 'agent') await this.#runAgent(uuid, isCurrent);
-    return plan.target === 'disk';
-  }
-
-  async #install(uuid: string): Promise<boolean> {
-    const machine = this.machines.get(uuid)!;
-    const binding = await this.truth.get(ServerBindingKind, { name: uuid }, { live: true });
-    const owner = binding?.spec?.metalMachineRef.uid;
-    if (!owner) return false;
-    if (machine.disk !== undefined && machine.disk !== owner) this.violations.push(`${uuid} was given to ${owner} with ${machine.disk} on its disk`);
-    [machine.disk, machine.runs] = [owner, owner];
-    await this.truth.change(ServerBindingKind, { name: uuid }, (draft) => {
-      if (draft.spec?.metalMachineRef.uid !== owner) return false;
-      draft.status = { ...draft.status, conditions: markTrue(draft.status?.conditions, 'TalosInstalled', new Date()) };
-    });
-    return true;
-  }
-
-  // The agent stays, asks what there is to do, and reboots once its machine is allocated.
-  async #runAgent(uuid: string, isCurrent: () => boolean): Promise<void> {
-    while (isCurrent()) {
-      if (await this.truth.get(ServerBindingKind, { name: uuid }, { live: true })) return;
-      await this.#askForWipe(uuid).catch(() => undefined);
-      await delay(100, undefined, { signal: this.#stop.signal }).catch(() => undefined);
-    }
-  }
-
-  async #askForWipe(uuid: string): Promise<void> {
-    const server = await this.truth.get(ServerKind, { name: uuid }, { live: true });
-    const lifecycle = this.#manager?.running.kernel.lifecycle;
-    if (!server?.status?.boot?.id || !lifecycle) return;
-    const pass = { uuid, bootId: server.status.boot.id, proven: true };
-    lifecycle.stream({ type: 'seen', wire: 'agent', uuid, address: '10.0.0.50', at: new Date() });
-    const plan = await lifecycle.wipe(server);
-    if ('hold' in plan) return;
-    await lifecycle.wipeHanded(pass, { plan, isByDisk: false });
-    await this.#refuseWipeInUse(uuid);
-    this.machines.get(uuid)!.disk = undefined;
-    await lifecycle.wiped(pass);
-  }
-
-  async #refuseWipeInUse(uuid: string): Promise<void> {
-    const { disk } = this.machines.get(uuid)!;
-    const { machines } = await this.objects();
-    const owner = machines.find(({ metadata }) => metadata.uid === disk);
-    if (owner && !owner.metadata.deletionTimestamp) this.violations.push(`wipe of ${uuid}, the disk of ${owner.metadata.name}`);
+  #chassisOf(talos: PlayedTalos) {
+    const { machine } = talos;
+    return {
+      isOn: () => machine.isOn(),
+      powerOn: (boot: Parameters<SimulatedMachine['powerOn']>[0]) => machine.powerOn(boot),
+      powerOff: () => {
+        if (machine.isOn()) this.breaches.powerCut(talos, this.#bmcs.get(talos.uuid)!.control.actions.at(-1)!);
+        machine.powerOff();
+      },
+    };
   }
 }
 
@@ -259,4 +198,30 @@ function apiAt(kubeConfig: () => ApiServer['kubeConfig']): Plugin {
     setup: ({ cluster }) => cluster.provide(async () => kubeConfig()),
   });
   return plugin();
+}
+
+/** The BMCs, reached by one life of the management plane. */
+function powerOf(bmcOf: (uuid: string) => SimulatedBmc | undefined, life: { readonly isOver: boolean }): Plugin {
+  const simulator = simulatorDriver({ name: 'kill-world', needsLogin: false, bmcOf: ({ metadata }) => bmcOf(metadata.name) });
+  const driver: PowerDriver = { ...simulator, open: async (...given) => mortal(await simulator.open(...given), life) };
+  const plugin = definePlugin({
+    name: 'kill-world-power',
+    options: z.strictObject({}),
+    setup: ({ powerDrivers }) => powerDrivers.add(driver),
+  });
+  return plugin();
+}
+
+/** Sessions end with the life that opened them. */
+function mortal(session: PowerSession, life: { readonly isOver: boolean }): PowerSession {
+  return new Proxy(session, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name);
+      if (typeof member !== 'function') return member;
+      return async (...given: readonly unknown[]) => {
+        if (life.isOver) throw new Error('this life is over');
+        return Reflect.apply(member, target, given) as unknown;
+      };
+    },
+  });
 }
