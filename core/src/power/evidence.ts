@@ -25,8 +25,6 @@ export function createEvidence(): Evidence {
   return {
     note(event) {
       if (event.type !== 'seen' && event.type !== 'transfer') return;
-      // The end of a transfer is told when its connection closes: the machine may be elsewhere by then, its agent running.
-      if (event.type === 'transfer' && event.state !== 'running') return;
       const { wire, at, address } = event;
       const { uuid, mac } = event.type === 'seen' ? event : {};
       const contact = { wire, at, uuid: uuid?.toLowerCase(), mac: mac?.toLowerCase() };
@@ -39,18 +37,18 @@ export function createEvidence(): Evidence {
       // An address may be another machine's by now; what it said of itself there counts more.
       const isOurs = (contact: Contact | undefined) =>
         contact && (contact.uuid === undefined || contact.uuid === uuid) && (!contact.mac || macs.size === 0 || macs.has(contact.mac));
-      const found = [
-        byUuid.last(uuid),
-        ...[...macs].map((mac) => byMac.last(mac)),
-        ...[...addresses].map((address) => byAddress.last(address)).filter(isOurs),
-        ...bootRecordOf(server),
-      ];
-      return found.reduce<Sighting | undefined>(
-        (last, next) => (next && next.at >= since && (!last || next.at > last.at) ? sightingOf(next) : last),
-        undefined,
-      );
+      const named = [byUuid.last(uuid), ...[...macs].map((mac) => byMac.last(mac)), ...bootRecordOf(server)];
+      // Who is known by address only may be somebody else behind the same router; and the end of a download is told late, when the agent runs already.
+      return lastOf(named, since) ?? lastOf([...addresses].map((address) => byAddress.last(address)).filter(isOurs), since);
     },
   };
+}
+
+function lastOf(contacts: readonly (Sighting | undefined)[], since: Date): Sighting | undefined {
+  return contacts.reduce<Sighting | undefined>(
+    (last, next) => (next && next.at >= since && (!last || next.at > last.at) ? sightingOf(next) : last),
+    undefined,
+  );
 }
 
 function namesOf({ metadata, spec, status }: Server): { uuid: string; macs: ReadonlySet<string>; addresses: ReadonlySet<string> } {
