@@ -12,12 +12,13 @@ import { measurePower } from './power.ts';
 import { measureProcess } from './process.ts';
 import { measureRegistrations } from './registrations.ts';
 import { measureScale } from './scale.ts';
+import { measureSideroLink } from './siderolink.ts';
 import { measureTftp } from './tftp.ts';
 import { measureWipe } from './wipe.ts';
 
 const HELP = `Usage: npm run bench -- [options]
 
-  --only X   only the measurements whose name contains X: ipxe, configdata, registrations, tftp, power, wipe, process, allocation, scale, kernellogs
+  --only X   only the measurements whose name contains X: ipxe, configdata, registrations, tftp, power, wipe, process, allocation, scale, kernellogs, siderolink
   --json     print the figures as JSON instead of a table
   --readme   write the table into README.md, between its markers
 `;
@@ -33,6 +34,7 @@ const MEASURES = [
   measureAllocation,
   measureScale,
   measureKernelLogs,
+  measureSideroLink,
 ];
 
 const README = fileURLToPath(new URL('../../README.md', import.meta.url));

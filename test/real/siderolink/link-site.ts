@@ -1,8 +1,11 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { create } from '@bufbuild/protobuf';
+import { Client, credentials } from '@grpc/grpc-js';
 import { KubeConfig } from '@kubernetes/client-node';
 import {
   createLogger,
@@ -15,6 +18,7 @@ import {
   ServerBindingKind,
   ServerKind,
 } from '@sidero/core';
+import { ProvisionRequestSchema, type ProvisionResponse, ProvisionService, serviceDefinition } from '@sidero/plugin-siderolink/protocol';
 import { aBinding, aServer } from '@sidero/testing';
 import { createNamespace, forward, type ManagementPlane, type Namespace, startManagementPlane } from '@sidero/testing/qemu';
 import { freePorts } from '../loopback.ts';
@@ -60,6 +64,7 @@ export class LinkSite implements AsyncDisposable {
   readonly talos: TalosMachines;
   readonly #stack: AsyncDisposableStack;
   readonly #given: Prepared;
+  readonly #client: Client;
   readonly #tokens = new Map<string, string>();
   #plane: ManagementPlane;
   #address = '';
@@ -74,6 +79,8 @@ export class LinkSite implements AsyncDisposable {
     this.log = given.log;
     this.uuids = Array.from({ length: given.options.servers }, (_, index) => uuidOf(index + 1));
     this.talos = stack.use(startTalosMachines(undefined, given.nodes));
+    this.#client = new Client(`127.0.0.1:${given.http}`, credentials.createInsecure());
+    stack.defer(() => this.#client.close());
   }
 
   static async start(options: LinkSiteOptions): Promise<LinkSite> {
@@ -148,6 +155,19 @@ export class LinkSite implements AsyncDisposable {
   async boot(uuid: string, more: Partial<TalosBoot> = {}, talos = this.talos): Promise<void> {
     const disk = join(this.#given.dir, `${uuid}.disk`);
     talos.boot({ uuid, kernelArgs: await this.kernelArgs(uuid), disk, address: '', ...more });
+  }
+
+  /** Joins as a machine with a new key would, and goes no further. @throws what is answered */
+  async provision(uuid: string): Promise<ProvisionResponse> {
+    const { publicKey } = generateKeyPairSync('x25519');
+    const nodePublicKey = Buffer.from(publicKey.export({ format: 'jwk' }).x!, 'base64url').toString('base64');
+    const { path, requestSerialize, responseDeserialize } = serviceDefinition(ProvisionService)['provision']!;
+    const request = create(ProvisionRequestSchema, { nodeUuid: uuid, nodePublicKey, joinToken: await this.token(uuid) });
+    return new Promise((resolve, reject) => {
+      this.#client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, (error, answer) =>
+        error ? reject(error) : resolve(answer as ProvisionResponse),
+      );
+    });
   }
 
   /** The stream as the management plane saw it, over all its lives. */
