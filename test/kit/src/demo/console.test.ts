@@ -33,6 +33,18 @@ test('a BIOS machine is followed from its firmware to clean', () => {
   expect(stagesOf(...BIOS)).toEqual(stages);
 });
 
+test('a machine that boots the stand-in for Talos is followed until that runs', () => {
+  const event = (name: string, detail = '') => `{"uuid":"4c4c","event":"${name}"${detail && `,"detail":"${detail}"`}}\r\n`;
+  const texts = [
+    event('retry', 'status 503'),
+    event('config', '4000 bytes'),
+    event('installed', '/dev/vda'),
+    'SeaBIOS (version 1)\r\n',
+    event('running'),
+  ];
+  expect(stagesOf(...texts)).toEqual(['configuring', 'installing', 'firmware', 'running']);
+});
+
 test.each([
   ['accepted, waiting; nothing is wiped: the Server is cordoned', 'the Server is cordoned'],
   ['the wipe failed: /dev/sdb cannot be opened', '/dev/sdb cannot be opened'],

@@ -26,6 +26,10 @@ const SIGNS: readonly { readonly text: RegExp; readonly stage: StageName }[] = [
   { text: /\[sidero\] the wipe failed: ([^\r\n]*)[\r\n]/g, stage: 'accepted' },
   { text: /\[sidero\] wiping/g, stage: 'wiping' },
   { text: /\[sidero\] wipe complete/g, stage: 'clean' },
+  // The stand-in for Talos.
+  { text: /"event":"retry","detail":"([^"]*)"/g, stage: 'configuring' },
+  { text: /"event":"config"/g, stage: 'installing' },
+  { text: /"event":"running"/g, stage: 'running' },
 ];
 
 /** Enough for the longest line between two signs that belong together. */

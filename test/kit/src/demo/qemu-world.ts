@@ -20,12 +20,19 @@ import {
 } from '../qemu/index.ts';
 import type { DemoOptions } from './options.ts';
 import { QemuMachine } from './qemu-machine.ts';
-import { CLEAN } from './standing.ts';
-import { Standings } from './standings.ts';
+import { LogSocket } from './log-socket.ts';
+import { ENVIRONMENT, type RackWish } from './rack-cluster.ts';
+import { RackOnceClean } from './rack-once-clean.ts';
+import { CLEAN, INSTALLED } from './standing.ts';
+import { both, Standings } from './standings.ts';
 import type { DemoWorld } from './world.ts';
 
 /** What `npm run build:agent` makes. */
 const AGENT_IMAGE = '.sidero/env/agent-amd64';
+/** What `npm run build:talos-stand-in` makes. With it, the machines go on to a cluster. */
+const TALOS_IMAGE = '.sidero/talos-stand-in';
+const WIREGUARD = '/usr/bin/wireguard-go';
+const WITHOUT_TALOS = 'they are wiped and no more: npm run build:talos-stand-in (which needs Go) lets them go on to a cluster';
 /** UDP port of the first machine's BMC; the others follow. */
 const BMC_PORT = 6230;
 
@@ -36,6 +43,8 @@ export async function qemuWorld(options: DemoOptions): Promise<DemoWorld> {
   await rm(dataDir, { recursive: true, force: true });
   await mkdir(join(dataDir, 'env'), { recursive: true });
   await cp(AGENT_IMAGE, join(dataDir, 'env/agent-amd64'), { recursive: true });
+  const isTalos = existsSync(TALOS_IMAGE);
+  if (isTalos) await cp(TALOS_IMAGE, join(dataDir, 'env', ENVIRONMENT), { recursive: true });
   await using stack = new AsyncDisposableStack();
   const network = stack.use(await createNetwork());
   const plane = await startPlane(network, dataDir);
@@ -43,24 +52,28 @@ export async function qemuWorld(options: DemoOptions): Promise<DemoWorld> {
   const resources = await clientOf(network, plane.kubeconfig);
   stack.defer(() => resources.close());
   const sizes = await sizesOf(AGENT_IMAGE);
-  const machines = Array.from({ length: options.servers }, (_, index) => aMachine(network, { dataDir, index, sizes }));
+  const machines = Array.from({ length: options.servers }, (_, index) => aMachine(network, { dataDir, index, sizes, isTalos }));
   const racked = new Map<string, RackedMachine>();
   for (const [index, { uuid, power }] of machines.entries()) racked.set(uuid, stack.use(await rackMachine(network, power, BMC_PORT + index)));
   const owner = new AbortController();
   stack.defer(() => owner.abort());
   const owned = acceptAll(resources, racked, owner.signal);
   const standings = new Standings(resources);
+  const rack = stack.use(new RackOnceClean(resources, machines, wishOf(network)));
+  const logs = new LogSocket(join(dataDir, 'stream/logs.sock'), owner.signal);
+  logs.onLine(({ uuid }) => standings.hears(uuid));
   const kept = stack.move();
   return {
-    title: `Sidero Metal: ${machines.length} QEMU machines with BMCs network-boot from ${network.address}, on a network of their own`,
+    title: `Sidero Metal: ${machines.length} QEMU machines with BMCs network-boot from ${network.address}, on a network of their own${isTalos ? '' : `\n${WITHOUT_TALOS}`}`,
     machines,
-    goal: CLEAN,
+    goal: isTalos ? INSTALLED : CLEAN,
     standings: () => standings.all(),
-    watchStandings: (onStanding, signal) => standings.watch(onStanding, signal),
-    onLog: () => undefined,
+    watchStandings: (onStanding, signal) =>
+      standings.watch(isTalos ? both(onStanding, (name, standing) => rack.look(name, standing)) : onStanding, signal),
+    onLog: (listener) => logs.onLine(listener),
     kubeconfig: join(options.dataDir, 'kubeconfig'),
     logs: join(options.dataDir, '*.log'),
-    done: Promise.race([owned, plane.exited.then((how) => Promise.reject(new Error(`sidero start ended: ${how}`)))]),
+    done: Promise.race([owned, rack.failed, plane.exited.then((how) => Promise.reject(new Error(`sidero start ended: ${how}`)))]),
     powerOn: () => {
       for (const machine of machines) machine.power.powerOn().catch((thrown: unknown) => machine.fail(messageOf(thrown)));
     },
@@ -85,7 +98,9 @@ function acceptAll(resources: ResourceClient, racked: ReadonlyMap<string, Racked
 /** @throws SIDERO_DEMO_MACHINES_MISSING with everything that is missing and what to do about it */
 function refuseWithoutParts(): void {
   const agent = existsSync(AGENT_IMAGE) ? [] : [{ what: 'the agent image', remedy: 'npm run build:agent' }];
-  const missing = [...qemuSupport(), ...ipmiSimSupport(), ...agent];
+  const hasTunnel = !existsSync(TALOS_IMAGE) || existsSync(WIREGUARD);
+  const tunnel = hasTunnel ? [] : [{ what: 'wireguard-go', remedy: 'apt-get install --no-install-recommends wireguard-go' }];
+  const missing = [...qemuSupport(), ...ipmiSimSupport(), ...agent, ...tunnel];
   if (missing.length === 0) return;
   throw failure('SIDERO_DEMO_MACHINES_MISSING', {
     problem: `missing: ${missing.map(({ what }) => what).join('; ')}`,
@@ -103,7 +118,9 @@ async function startPlane(network: Network, dataDir: string) {
     plugin('agent', { autoAccept: false }),
     plugin('redfish', {}),
     plugin('ipmi', {}),
-    plugin('caps', {}),
+    // Its sockets go by the name of the interface, whatever network that is in.
+    plugin('siderolink', { interface: `demo${process.pid}` }),
+    plugin('caps', { standalone: true }),
   ];
   await writeFile(config, JSON.stringify({ endpoint: network.address, plugins }, undefined, 2));
   const log = createWriteStream(join(dataDir, 'sidero.log'));
@@ -124,11 +141,26 @@ async function clientOf(network: Network, kubeconfig: string) {
   return client;
 }
 
-/** BIOS and UEFI in turn. */
-function aMachine(network: Network, given: { dataDir: string; index: number; sizes: Readonly<Record<string, number>> }): QemuMachine {
-  const { dataDir, index, sizes } = given;
+/** What the stand-in for Talos boots with, and where it gets what it installs. */
+function wishOf({ address }: Network): RackWish {
+  const install = `{disk: /dev/vda, image: "http://${address}:8081/env/${ENVIRONMENT}/disk.img"}`;
+  return {
+    kernelArgs: ['console=ttyS0', 'loglevel=3', 'panic=10', 'talos.platform=metal'],
+    strategicPatches: [`machine: {install: ${install}}`],
+  };
+}
+
+interface MachineWish {
+  readonly dataDir: string;
+  readonly index: number;
+  readonly sizes: Readonly<Record<string, number>>;
+  readonly isTalos: boolean;
+}
+
+/** BIOS and UEFI in turn; BIOS only where Talos is installed, as its stand-in boots from disk on no other. */
+function aMachine(network: Network, { dataDir, index, sizes, isTalos }: MachineWish): QemuMachine {
   const { system } = inventory('qemu', index + 1);
-  const firmware = index % 2 === 0 ? 'bios' : 'uefi';
+  const firmware = isTalos || index % 2 === 0 ? 'bios' : 'uefi';
   const log = createWriteStream(join(dataDir, `machine-${index + 1}.log`));
   const options: MachineOptions = {
     name: `${firmware}-${index + 1}`,
@@ -137,7 +169,7 @@ function aMachine(network: Network, given: { dataDir: string; index: number; siz
     serial: system.serialNumber,
     mac: `52:54:00:77:00:${(index + 1).toString(16).padStart(2, '0')}`,
     memoryMiB: 1024,
-    disks: [{ bus: 'virtio', sizeMiB: 64, serial: `DISK-${index + 1}`, content: 'noise' }],
+    disks: [{ bus: 'virtio', sizeMiB: 96, serial: `DISK-${index + 1}`, content: 'noise' }],
     onText: (text) => void log.write(text),
   };
   return new QemuMachine(network, options, sizes);

@@ -15,10 +15,18 @@ const METAL = 'metal.sidero.dev/v1alpha2';
 /** Folder of the Environment's files under the data directory's `env`. */
 export const ENVIRONMENT = 'talos';
 
-/** What the cluster's machines run, and where its API is. */
+/** What real machines need besides. */
+export interface RackWish {
+  /** Of the Environment that they boot. */
+  readonly kernelArgs?: readonly string[];
+  /** Laid over their configurations. */
+  readonly strategicPatches?: readonly string[];
+}
+
+/** A cluster that its machines can join. */
 export interface RackCluster extends AsyncDisposable {
   readonly name: string;
-  /** A machine runs: its Node is there. */
+  /** A machine is installed: its Node is there. */
   join(uuid: string, node: string): Promise<void>;
 }
 
@@ -26,11 +34,11 @@ export interface RackCluster extends AsyncDisposable {
  * Makes a cluster as docs/first-cluster.md has it: one control plane and as many workers as there are machines besides, and an API of its own,
  * which is as much of a cluster as simulated machines can be.
  */
-export async function applyRackCluster(resources: ResourceClient, machines: number): Promise<RackCluster> {
+export async function applyRackCluster(resources: ResourceClient, machines: number, wish: RackWish = {}): Promise<RackCluster> {
   const api = await startApiServer({ customResources: [] });
   const client = createResourceClient({ kubeConfig: () => api.kubeConfig, log: silentLogger(), metrics: createMetrics(), component: 'demo' });
   const endpoint = new URL(api.url);
-  await createClusterObjects(resources, endpoint);
+  await createClusterObjects(resources, endpoint, wish);
   for (let index = 0; index < machines; index++) await createMachine(resources, { index, endpoint: endpoint.hostname });
   let kubeconfig: Promise<unknown> | undefined;
   return {
@@ -57,19 +65,20 @@ const nodeOf = (name: string, uuid: string): KubeObject => ({
   metadata: { name, labels: { 'metal.sidero.dev/uuid': uuid } },
 });
 
-async function createClusterObjects(resources: ResourceClient, { hostname, port }: URL): Promise<void> {
+async function createClusterObjects(resources: ResourceClient, { hostname, port }: URL, wish: RackWish): Promise<void> {
+  const { kernelArgs = ['talos.platform=metal'], strategicPatches = [] } = wish;
   const here = { name: NAME, namespace: NAMESPACE };
   await resources.create(EnvironmentKind, {
     apiVersion: METAL,
     kind: 'Environment',
     metadata: { name: ENVIRONMENT },
-    spec: { kernel: { args: ['talos.platform=metal'] } },
+    spec: { kernel: { args: [...kernelArgs] } },
   });
   await resources.create(ServerClassKind, {
     apiVersion: METAL,
     kind: 'ServerClass',
     metadata: { name: NAME },
-    spec: { environmentRef: { name: ENVIRONMENT } },
+    spec: { environmentRef: { name: ENVIRONMENT }, strategicPatches: [...strategicPatches] },
   });
   await resources.create(MetalClusterKind, {
     apiVersion: INFRASTRUCTURE,

@@ -2,7 +2,6 @@ import { createWriteStream, type WriteStream } from 'node:fs';
 import { cp, mkdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { createLogger, definePlugin, type Plugin, type ServerEvent } from '@sidero/core';
-import type { RunningSidero } from '@sidero/core/start';
 import { agent } from '@sidero/plugin-agent';
 import { apiserver } from '@sidero/plugin-apiserver';
 import { bootIpxe } from '@sidero/plugin-boot-ipxe';
@@ -15,14 +14,14 @@ import { wakeOnLan } from '@sidero/plugin-wake-on-lan';
 import * as z from 'zod';
 import { SimulatedBmc } from '../bmc/simulated-bmc.ts';
 import { fleet } from '../machine/fleet.ts';
-import type { SimulatedMachine } from '../machine/machine.ts';
 import { simulatedPower } from '../machine/simulated-power.ts';
 import { startPlane } from '../plane.ts';
 import { writeStandIns } from '../stand-ins.ts';
 import type { DemoOptions } from './options.ts';
-import { applyRackCluster, ENVIRONMENT, type RackCluster } from './rack-cluster.ts';
-import { CLEAN, INSTALLED } from './standing.ts';
-import { type OnStanding, Standings } from './standings.ts';
+import { ENVIRONMENT } from './rack-cluster.ts';
+import { RackOnceClean } from './rack-once-clean.ts';
+import { INSTALLED } from './standing.ts';
+import { both, Standings } from './standings.ts';
 import type { DemoWorld, LogLine } from './world.ts';
 
 /** Speed of a machine's link for downloads over HTTP: 400 Mbit/s, so that the eye can follow. */
@@ -46,13 +45,17 @@ export async function simulatedWorld(options: DemoOptions): Promise<DemoWorld> {
   for (const machine of machines) bmcs.set(machine.uuid, new SimulatedBmc({ chassis: machine }));
   const standings = new Standings(sidero.resources);
   listeners.add(({ uuid }) => standings.hears(uuid));
-  const rack = rackOnceClean(sidero, machines);
+  const rack = new RackOnceClean(sidero.resources, machines);
   return {
     title: `Sidero Metal: ${machines.length} simulated machines network-boot from 127.0.0.1:${plane.http} (HTTP, gRPC) and :${plane.tftp} (TFTP)\n${NOT_ENCRYPTED}`,
     machines,
     goal: INSTALLED,
     standings: () => standings.all(),
-    watchStandings: (onStanding, signal) => standings.watch(rack.look(onStanding), signal),
+    watchStandings: (onStanding, signal) =>
+      standings.watch(
+        both(onStanding, (name, standing) => rack.look(name, standing)),
+        signal,
+      ),
     onLog: (listener) => void listeners.add(listener),
     kubeconfig: join(options.dataDir, 'kubeconfig'),
     logs: join(options.dataDir, 'sidero.log'),
@@ -63,7 +66,7 @@ export async function simulatedWorld(options: DemoOptions): Promise<DemoWorld> {
     },
     async [Symbol.asyncDispose]() {
       for (const machine of machines) machine.cutPower('the demo is over');
-      await rack.close();
+      await rack[Symbol.asyncDispose]();
       await sidero.close();
       log.end();
     },
@@ -109,33 +112,4 @@ function logTap(listeners: ReadonlySet<(line: LogLine) => void>): Plugin {
   };
   const plugin = definePlugin({ name: 'demo', options: z.strictObject({}), setup: ({ hooks }) => hooks.stream.tap('demo', tell) });
   return plugin();
-}
-
-/** Applies the cluster once all machines are clean and off, and has each that runs join it. */
-function rackOnceClean({ resources }: RunningSidero, machines: readonly SimulatedMachine[]) {
-  const { promise: failed, reject } = Promise.withResolvers<never>();
-  const clean = new Set<string>();
-  let rack: Promise<RackCluster> | undefined;
-  const join = async ({ uuid, name }: SimulatedMachine) => (await rack)?.join(uuid, `talos-${name}`);
-  for (const machine of machines) {
-    machine.onState(({ stage }) => {
-      if (stage === 'running') join(machine).catch(reject);
-    });
-  }
-  return {
-    failed,
-    look:
-      (onStanding: OnStanding): OnStanding =>
-      (uuid, standing) => {
-        onStanding(uuid, standing);
-        if (CLEAN.isReached(standing)) clean.add(uuid);
-        if (rack || !machines.every((machine) => clean.has(machine.uuid))) return;
-        rack = applyRackCluster(resources, machines.length);
-        rack.catch(reject);
-      },
-    async close() {
-      const made = await rack?.catch(() => undefined);
-      await made?.[Symbol.asyncDispose]();
-    },
-  };
 }

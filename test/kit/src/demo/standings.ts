@@ -4,6 +4,14 @@ import { type Standing, standingOf } from './standing.ts';
 /** What is told when the standing of a Server may have changed. */
 export type OnStanding = (name: string, standing: Standing) => void;
 
+/** Tells two. */
+export function both(one: OnStanding, other: OnStanding): OnStanding {
+  return (name, standing) => {
+    one(name, standing);
+    other(name, standing);
+  };
+}
+
 /** What the API says of every Server, put together from all that tells of it. */
 export class Standings {
   readonly #resources: ResourceClient;
