@@ -46,14 +46,14 @@ function addDirectory({ resources, services }: Sidero): LiveDirectory {
 
 interface Outlets {
   takeLog(record: LogRecord): Promise<void> | undefined;
-  takeEvent(record: EventRecord): void;
+  takeEvent(record: EventRecord): Promise<void>;
 }
 
 // Where a record goes: to the disk, to the container that prints it, and to every plugin that taps `stream`. None waits for another.
 function addOutlets({ lifecycle, log, metrics, resources, services, site }: Sidero, { logBytes }: SideroLinkOptions): Outlets {
   const given = { log, metrics };
   const logs = new KeptLines({ ...given, folder: join(site.dataDir, 'logs'), bytesEach: logBytes, what: 'kernel log' });
-  const events = new KeptLines({ ...given, folder: join(site.dataDir, 'events'), bytesEach: EVENT_BYTES, what: 'events' });
+  const events = new KeptLines({ ...given, folder: join(site.dataDir, 'events'), bytesEach: EVENT_BYTES, what: 'events', gatherMs: 0 });
   const logSocket = new LineSocket({ ...given, path: streamPath(site.dataDir, 'logs'), what: 'kernel logs' });
   const eventSocket = new LineSocket({ ...given, path: streamPath(site.dataDir, 'events'), what: 'events' });
   services.add({
@@ -73,9 +73,11 @@ function addOutlets({ lifecycle, log, metrics, resources, services, site }: Side
       return behind;
     },
     takeEvent({ machine, event, line, at }) {
+      // They are few, and acknowledged once they are on disk.
       void events.add({ uuid: machine.uuid, key: machine.key, line, at });
       eventSocket.write(line);
       lifecycle.stream({ type: 'talos', uuid: machine.uuid, names: machine.names, event, line, at });
+      return events.written(machine.uuid);
     },
   };
 }

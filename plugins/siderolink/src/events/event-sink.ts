@@ -21,8 +21,8 @@ export interface EventSinkOptions {
   readonly negativeAddressFilter: readonly string[];
   readonly log: Logger;
   readonly metrics: Metrics;
-  /** Takes each event once it is handled. */
-  take(record: EventRecord): void;
+  /** Takes each event once it is handled; it is acknowledged when that settles. */
+  take(record: EventRecord): Promise<void>;
 }
 
 const MAX_CONNECTIONS = 16_384;

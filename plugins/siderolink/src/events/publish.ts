@@ -29,8 +29,8 @@ export interface PublishOptions {
   readonly isFiltered: AddressFilter;
   readonly log: Logger;
   readonly meters: EventMeters;
-  /** Takes each event once it is handled. */
-  take(record: EventRecord): void;
+  /** Takes each event once it is handled; it is acknowledged when that settles. */
+  take(record: EventRecord): Promise<void>;
 }
 
 /** Who calls. */
@@ -109,7 +109,7 @@ async function handle(received: Received, options: PublishOptions): Promise<void
     log.warn({ server: machine.uuid, event: event.id, type: event.type, err: thrown }, 'an event was not handled; the machine sends it again');
     throw thrown;
   }
-  take(recordOf(received));
+  await take(recordOf(received));
 }
 
 async function apply(received: Received, { resources, isFiltered }: PublishOptions): Promise<EventOutcome> {

@@ -14,6 +14,8 @@ export interface KeptLinesOptions {
   readonly what: string;
   readonly log: Logger;
   readonly metrics: Metrics;
+  /** How long lines are gathered before they are written together. Default 20 ms. */
+  readonly gatherMs?: number;
 }
 
 /** A line of a server, as it is kept. */
@@ -25,7 +27,6 @@ export interface KeptLine {
   readonly at: Date;
 }
 
-/** How long lines are gathered before they are written together. */
 const GATHER_MS = 20;
 /** Servers that are written at once. */
 const AT_ONCE = 4;
@@ -67,6 +68,16 @@ export class KeptLines {
     return shelf.pendingBytes > WAIT_BYTES ? this.#room(this.#flushing) : undefined;
   }
 
+  /** Resolves once what was added of a server is written, or the disk takes longer than anybody should wait. */
+  async written(uuid: string): Promise<void> {
+    const writing = async (): Promise<void> => {
+      await this.#flushing;
+      // It came when the others were being written already.
+      if (this.#due.has(uuid)) await this.#flushing;
+    };
+    await Promise.race([writing(), delay(WAIT_MS, undefined, { ref: false })]);
+  }
+
   /** Resolves once everything that was added is written. */
   async settled(): Promise<void> {
     while (this.#flushing) await this.#flushing;
@@ -74,7 +85,7 @@ export class KeptLines {
 
   /** Everything of a server that is gone. */
   async remove(uuid: string): Promise<void> {
-    await this.settled();
+    await this.written(uuid);
     this.#shelves.delete(uuid);
     await rm(join(this.#options.folder, uuid), { recursive: true, force: true });
   }
@@ -98,7 +109,7 @@ export class KeptLines {
   }
 
   async #flushSoon(): Promise<void> {
-    await delay(GATHER_MS);
+    await delay(this.#options.gatherMs ?? GATHER_MS);
     await Promise.all(Array.from({ length: AT_ONCE }, () => this.#flushOthers()));
     this.#flushing = this.#due.size > 0 ? this.#flushSoon() : undefined;
   }
