@@ -13,12 +13,13 @@ import { measureProcess } from './process.ts';
 import { measureRegistrations } from './registrations.ts';
 import { measureScale } from './scale.ts';
 import { measureSideroLink } from './siderolink.ts';
+import { measureTalosEvents } from './talos-events.ts';
 import { measureTftp } from './tftp.ts';
 import { measureWipe } from './wipe.ts';
 
 const HELP = `Usage: npm run bench -- [options]
 
-  --only X   only the measurements whose name contains X: ipxe, configdata, registrations, tftp, power, wipe, process, allocation, scale, kernellogs, siderolink
+  --only X   only the measurements whose name contains X: ipxe, configdata, registrations, tftp, power, wipe, process, allocation, scale, kernellogs, talosevents, siderolink
   --json     print the figures as JSON instead of a table
   --readme   write the table into README.md, between its markers
 `;
@@ -34,6 +35,7 @@ const MEASURES = [
   measureAllocation,
   measureScale,
   measureKernelLogs,
+  measureTalosEvents,
   measureSideroLink,
 ];
 
