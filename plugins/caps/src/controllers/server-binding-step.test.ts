@@ -1,4 +1,4 @@
-import type { ServerBinding } from '@sidero/core';
+import { type ServerBinding, setCondition } from '@sidero/core';
 import { expect, test } from 'vitest';
 import type { Cluster } from '../kinds.ts';
 import type { MetalMachine } from '../types.gen.ts';
@@ -19,6 +19,13 @@ const facts = (more: Partial<BindingFacts> = {}): BindingFacts => ({
   now,
   ...more,
 });
+// Left behind by `clusterctl move`, as the loop then marks it.
+const left = {
+  ...facts().binding,
+  status: {
+    conditions: setCondition([], { type: 'MetalMachineExists', status: 'False', reason: 'MayHaveMoved', severity: 'Warning', message: '' }, now),
+  },
+} as ServerBinding;
 
 test.each<[string, Partial<BindingFacts>, object]>([
   ['whose MetalMachine exists is kept', { metalMachine: metalMachine('u1'), orphanSince: ago(120_000) }, { kind: 'keep' }],
@@ -27,6 +34,8 @@ test.each<[string, Partial<BindingFacts>, object]>([
   ['that nobody has waits', { orphanSince: ago(10_000) }, { kind: 'count-down', leftMs: 50_000 }],
   ['that nobody has had for long is freed', { orphanSince: ago(60_000) }, { kind: 'free' }],
   ['without a Cluster is kept however long', { cluster: undefined, orphanSince: ago(1e12) }, { kind: 'doubt', reason: 'MayHaveMoved' }],
+  ['whose Cluster was gone is kept when that is back', { binding: left, orphanSince: ago(1e12) }, { kind: 'doubt', reason: 'MayHaveMoved' }],
+  ['whose Cluster and MetalMachine are back is kept', { binding: left, metalMachine: metalMachine('u2', 'sidero://s1') }, { kind: 'keep' }],
   [
     'of a paused Cluster is kept however long',
     { cluster: cluster({ spec: { paused: true } }), orphanSince: ago(1e12) },

@@ -1,4 +1,4 @@
-import type { Server, ServerBinding } from '@sidero/core';
+import { conditionOf, type Server, type ServerBinding } from '@sidero/core';
 import type { Cluster } from '../kinds.ts';
 import type { MetalMachine } from '../types.gen.ts';
 import { isPaused } from './contract.ts';
@@ -27,14 +27,19 @@ export type BindingStep =
   | { readonly kind: 'count-down'; readonly message: string; readonly leftMs: number }
   | { readonly kind: 'free' };
 
+const MAY_HAVE_MOVED = 'MayHaveMoved';
+
 /** What becomes of a ServerBinding. Pure. */
 export function nextBindingStep({ binding, metalMachine, cluster, orphanSince, graceMs, now }: BindingFacts): BindingStep {
   if (metalMachine && isBoundBy(binding, metalMachine)) return { kind: 'keep' };
   const { namespace, name, uid } = binding.spec?.metalMachineRef ?? {};
   const gone = `MetalMachine ${namespace}/${name}${uid ? ` with uid ${uid}` : ''} does not exist`;
   const byHand = `delete ServerBinding ${binding.metadata.name} by hand if its machine may be wiped`;
-  // `clusterctl move` takes the Cluster along: without it nobody can tell a move from a deletion.
-  if (!cluster) return { kind: 'doubt', reason: 'MayHaveMoved', message: `${gone}, nor does its Cluster, which may have been moved: ${byHand}` };
+  // `clusterctl move` takes the Cluster along: without it nobody can tell a move from a deletion. Nor can that be told once the Cluster is back:
+  // while it was elsewhere, the server may have become somebody else's there.
+  const wasGone = conditionOf(binding.status?.conditions, 'MetalMachineExists')?.reason === MAY_HAVE_MOVED;
+  if (!cluster) return { kind: 'doubt', reason: MAY_HAVE_MOVED, message: `${gone}, nor does its Cluster, which may have been moved: ${byHand}` };
+  if (wasGone) return { kind: 'doubt', reason: MAY_HAVE_MOVED, message: `${gone}, and its Cluster, which is back, may have been moved: ${byHand}` };
   if (isPaused(cluster, cluster) || isPaused(binding, cluster))
     return { kind: 'doubt', reason: 'ClusterPaused', message: `${gone}; its Cluster is paused, so nothing is done` };
   const leftMs = graceMs - (now.getTime() - (orphanSince ?? now).getTime());
