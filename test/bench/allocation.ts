@@ -9,6 +9,7 @@ import {
   type ResourceClient,
   readInstallation,
   type RunningResourceClient,
+  type ServerBinding,
   ServerBindingKind,
   ServerClassKind,
   ServerKind,
@@ -73,7 +74,7 @@ async function measureFleets(): Promise<readonly Measurement[]> {
   for (const size of FLEETS) {
     const { p99Ms, bareP99Ms, calls } = await measureFleet(size);
     const peer = { name: 'bare read and create', value: bareP99Ms };
-    const note = `${ROUNDS} claims one after another, \`placement()\`, ${calls.toFixed(1)} calls of the API each`;
+    const note = `${ROUNDS} claims one after another for a group that has half of the servers, \`placement()\`, ${calls.toFixed(1)} calls of the API each`;
     found.push({ what: `allocation p99, ${size.toLocaleString('en-US')} servers`, ours: p99Ms, unit: 'ms', digits: 1, peer, note });
   }
   return found;
@@ -87,6 +88,7 @@ async function measureFleet(size: number): Promise<{ p99Ms: number; bareP99Ms: n
   const stop = new AbortController();
   try {
     await createServers(resources, size);
+    await inTurns(size / 2, (index) => resources.create(ServerBindingKind, bindingOf(nameOf(index))));
     await resources.create(ServerClassKind, aServerClass({ metadata: { name: 'any' } }));
     const hooks = createHooks();
     tapped(placement(), { hooks, resources });
@@ -106,7 +108,7 @@ async function measureFleet(size: number): Promise<{ p99Ms: number; bareP99Ms: n
     });
     const bare = await timed(async (index) => {
       const startedMs = performance.now();
-      const found = await resources.get(ServerKind, { name: nameOf(index % size) }, { live: true });
+      const found = await resources.get(ServerKind, { name: nameOf(size / 2 + (index % (size / 2))) }, { live: true });
       const binding = await resources.create(ServerBindingKind, bindingOf(found!.metadata.name));
       const tookMs = performance.now() - startedMs;
       await free(binding);
@@ -145,14 +147,16 @@ function contextOf(given: Pick<StageContext, 'hooks' | 'resources' | 'metrics'>)
 
 const nameOf = (index: number) => `4c4c4544-0000-4000-8000-${String(index).padStart(12, '0')}`;
 
+/** Of the group that has half of the fleet. */
+const labels = { 'cluster.x-k8s.io/cluster-name': 'rack-1', 'cluster.x-k8s.io/deployment-name': 'workers' };
+
 function claimOf(name: string): Claim {
-  const labels = { 'cluster.x-k8s.io/cluster-name': 'rack-1', 'cluster.x-k8s.io/deployment-name': 'workers' };
   return { namespace: 'default', name, uid: name, labels, serverClass: 'any' };
 }
 
-function bindingOf(name: string) {
-  const metalMachineRef = { kind: 'MetalMachine', namespace: 'default', name: 'bare' };
-  return { apiVersion: 'infrastructure.cluster.x-k8s.io/v1alpha3', kind: 'ServerBinding', metadata: { name }, spec: { metalMachineRef } } as const;
+function bindingOf(name: string): ServerBinding {
+  const metalMachineRef = { kind: 'MetalMachine', namespace: 'default', name: `on-${name}` };
+  return { apiVersion: 'infrastructure.cluster.x-k8s.io/v1alpha3', kind: 'ServerBinding', metadata: { name, labels }, spec: { metalMachineRef } };
 }
 
 function createServers(resources: ResourceClient, count: number): Promise<void> {

@@ -5,15 +5,14 @@ import {
   type ResourceClient,
   type Selection,
   type Server,
-  type ServerBinding,
   ServerBindingKind,
   ServerClassKind,
   ServerKind,
 } from '@sidero/core';
 import { groupOf, PLACED_FOR_ANNOTATION } from './group.ts';
+import { GroupDomains } from './group-domains.ts';
 import { order, pack, type Rule, type Share, spread, sticky } from './scores.ts';
 
-const MEMBERS = 'placement-group';
 const PLACED = 'placement-placed-for';
 const USED = 'placement-used';
 
@@ -38,16 +37,17 @@ interface Weighted {
 export class Placement {
   readonly #resources: ResourceClient;
   readonly #weights: Weights;
+  readonly #domains: GroupDomains;
 
   /** Declares the indexes it asks. */
   constructor(resources: ResourceClient, weights: Weights) {
     this.#resources = resources;
     this.#weights = weights;
-    if (weights.spread > 0) resources.index(ServerBindingKind, MEMBERS, ({ metadata, spec }: ServerBinding) => groupKeys(metadata, spec));
+    this.#domains = new GroupDomains(resources, weights.spreadBy);
     if (weights.sticky > 0)
-      resources.index(ServerKind, PLACED, ({ metadata }: Server) => {
+      resources.index(ServerKind, PLACED, ({ metadata, status }: Server) => {
         const group = metadata.annotations?.[PLACED_FOR_ANNOTATION];
-        return group ? [group] : [];
+        return group && status?.isClean && !status.inUse ? [group] : [];
       });
     if (weights.pack > 0) resources.index(ServerKind, USED, ({ status }: Server) => (status?.inUse ? ['yes'] : []));
   }
@@ -78,12 +78,12 @@ export class Placement {
     return rules;
   }
 
-  /** Servers of the machines of a group, with those that are just being given to it. */
-  async #peers({ pending }: Selection, group: string): Promise<readonly Server[]> {
-    const members = await this.#resources.find(ServerBindingKind, MEMBERS, group);
-    const servers = await Promise.all(members.map(({ metadata: { name } }) => this.#resources.get(ServerKind, { name })));
-    const coming = pending.filter(({ claim }) => groupOf(claim) === group).map(({ server }) => server);
-    return unique([...servers.filter((server) => server !== undefined), ...coming]);
+  /** Where the machines of a group are, with those that are just being given to it. */
+  #peers({ pending }: Selection, group: string): ReturnType<GroupDomains['counts']> {
+    return this.#domains.counts(
+      group,
+      pending.filter(({ claim }) => groupOf(claim) === group).map(({ server }) => server),
+    );
   }
 
   async #used({ pending }: Selection): Promise<readonly Server[]> {
@@ -96,7 +96,7 @@ export class Placement {
     if (this.#weights.sticky === 0 || !group || claim.server !== undefined) return [];
     const placed = await this.#resources.find(ServerKind, PLACED, group);
     const known = new Set([...candidates, ...rejected, ...pending].map(({ server }) => server.metadata.name));
-    const others = placed.filter((server) => !known.has(server.metadata.name) && server.status?.isClean && !server.status.inUse);
+    const others = placed.filter((server) => !known.has(server.metadata.name));
     if (others.length === 0) return [];
     const isWanted = await this.#demand(claim);
     // Its status tells only later that it is in use.
@@ -114,11 +114,6 @@ export class Placement {
 
 function wasPlacedFor({ metadata }: Server, group: string): boolean {
   return metadata.annotations?.[PLACED_FOR_ANNOTATION] === group;
-}
-
-function groupKeys(metadata: ServerBinding['metadata'], spec: ServerBinding['spec']): readonly string[] {
-  const group = groupOf({ namespace: spec?.metalMachineRef?.namespace, labels: metadata.labels });
-  return group ? [group] : [];
 }
 
 function added(candidate: Candidate, { name, weight, share }: { name: string; weight: number; share: Share }): Candidate {

@@ -1,4 +1,5 @@
 import type { Server } from '@sidero/core';
+import { countBy, type DomainCounts, domainOf } from './group-domains.ts';
 
 /** What one rule makes of one server: 0 (nothing) to 1 (as good as it gets), and why, for people. */
 export interface Share {
@@ -11,17 +12,16 @@ export type Rule = (servers: readonly Server[]) => readonly Share[];
 
 const NOTHING = 0;
 
-/** Servers in domains that have few of `peers`, the machines of the same group, are better. */
-export function spread(label: string, peers: readonly Server[]): Rule {
+/** Servers in domains that have few machines of the same group are better; `counts` says how many there are where, `size` how many in all. */
+export function spread(label: string, { counts, size }: { readonly counts: DomainCounts; readonly size: number }): Rule {
   return (servers) => {
-    const counts = countBy(label, peers);
     const known = servers.flatMap((server) => domainOf(server, label) ?? []).map((domain) => counts.get(domain) ?? 0);
     const [least, most] = [Math.min(...known), Math.max(...known)];
     return servers.map((server) => {
       const domain = domainOf(server, label);
       if (domain === undefined) return { share: NOTHING, why: `it has no label ${label}` };
       const count = counts.get(domain) ?? 0;
-      return { share: most === least ? 1 : (most - count) / (most - least), why: `${domain} has ${count} of ${peers.length} of its group` };
+      return { share: most === least ? 1 : (most - count) / (most - least), why: `${domain} has ${count} of ${size} of its group` };
     });
   };
 }
@@ -60,17 +60,4 @@ export function order(label: string): Rule {
 
 function compare(a: string, b: string): number {
   return a.localeCompare(b, 'en', { numeric: true });
-}
-
-function domainOf({ metadata }: Server, label: string): string | undefined {
-  return metadata.labels?.[label] || undefined;
-}
-
-function countBy(label: string, servers: readonly Server[]): ReadonlyMap<string, number> {
-  const counts = new Map<string, number>();
-  for (const server of servers) {
-    const domain = domainOf(server, label);
-    if (domain !== undefined) counts.set(domain, (counts.get(domain) ?? 0) + 1);
-  }
-  return counts;
 }
