@@ -14,15 +14,22 @@ export class WorkloadCluster implements AsyncDisposable {
   readonly name: string;
   readonly port: number;
   readonly #management: () => Management;
+  readonly #sideroLink: 'played' | 'real';
   readonly #nodes = new Map<string, TalosNode>();
   #api: RealKubeApi | undefined;
   #work: Promise<void> = Promise.resolve();
 
-  /** `management` is asked for when the first machine tells something. */
-  constructor(given: { readonly name: string; readonly port: number; readonly management: () => Management }) {
+  /** `management` is asked for when the first machine tells something. Default: what machines tell over SideroLink is played. */
+  constructor(given: {
+    readonly name: string;
+    readonly port: number;
+    readonly management: () => Management;
+    readonly sideroLink?: 'played' | 'real';
+  }) {
     this.name = given.name;
     this.port = given.port;
     this.#management = given.management;
+    this.#sideroLink = given.sideroLink ?? 'played';
   }
 
   /** Its API. @throws while there is none */
@@ -48,7 +55,7 @@ export class WorkloadCluster implements AsyncDisposable {
   }
 
   async #follow(event: TalosEvent): Promise<void> {
-    await reportBySideroLink(this.#management().resources, event);
+    if (this.#sideroLink === 'played') await reportBySideroLink(this.#management().resources, event);
     if (event.event === 'running') this.#nodes.set(event.uuid, event.node!);
     if (event.event === 'bootstrapped') this.#api ??= await this.#startApi();
     if (this.#api) for (const [uuid, node] of this.#nodes) await this.#register(uuid, node);
