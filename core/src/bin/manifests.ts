@@ -12,6 +12,8 @@ import { lookAtConfig } from './look-at-config.ts';
 
 /** The release after the original's last one, so that clusterctl takes it for newer. */
 const RELEASE = 'v0.7.0';
+/** `clusterctl move` looks at no kinds without it; `clusterctl init` gives it to what it installs. */
+const MOVABLE = { 'clusterctl.cluster.x-k8s.io': '' };
 const PROVIDER = 'infrastructure-sidero';
 
 interface Options {
@@ -41,7 +43,10 @@ export function manifestsCommand(program: Command): void {
 
 function definitions(kernel: Kernel): string {
   return publishedKinds(kernel)
-    .map(({ definition }) => dump(definition))
+    .map(({ definition }) => {
+      const { labels, ...metadata } = definition.metadata;
+      return dump({ ...definition, metadata: { ...metadata, labels: { ...labels, ...MOVABLE } } });
+    })
     .join('---\n');
 }
 
