@@ -38,6 +38,7 @@ const variables = ({ http, tftp }: PlanePorts): Record<string, string> => ({
   SIDERO_CONTROLLER_MANAGER_AUTO_ACCEPT_SERVERS: 'true',
   SIDERO_APISERVER_PORT: '0',
   SIDERO_TFTP_PORT: String(tftp),
+  SIDERO_SIDEROLINK_TUNNEL: 'loopback',
   SIDERO_HEALTH_ADDRESS: 'off',
   CAPI_DIAGNOSTICS_ADDRESS: 'off',
 });

@@ -8,34 +8,41 @@ export interface TalosConfigOptions {
   readonly endpoint: string;
   /** The same seed makes the same secrets. */
   readonly seed: string;
+  /** Authority of the Machine API, PEM. Default: bytes of its length, which are none. */
+  readonly machineCa: { readonly cert: string; readonly key: string } | undefined;
 }
 
 /**
  * A Talos configuration as `talosctl gen config` writes one for version 1.13: its keys and its sizes (13 KB, a worker 4 KB), its comments left out. The secrets are
  * of the right form and length, and worth nothing.
  */
-export function aTalosConfig({ type = 'controlplane', cluster = 'rack-1', endpoint = '10.0.0.2', seed = 'talos' }: Partial<TalosConfigOptions> = {}) {
+export function aTalosConfig(options: Partial<TalosConfigOptions> = {}): string {
+  const { type = 'controlplane', cluster = 'rack-1', endpoint = '10.0.0.2', seed = 'talos', machineCa } = options;
   const random = seededRandom(seed);
   const isControlPlane = type === 'controlplane';
   return [
     'version: v1alpha1',
     'debug: false',
     'persist: true',
-    ...machineSection(random, { type, endpoint }),
-    ...clusterSection(random, { cluster, endpoint }),
+    ...machineSection(random, { type, endpoint, machineCa }),
+    ...clusterSection(random, { type, cluster, endpoint }),
     ...(isControlPlane ? controlPlaneSection(random, endpoint) : []),
     '',
   ].join('\n');
 }
 
-function machineSection(random: Random, { type, endpoint }: Pick<TalosConfigOptions, 'type' | 'endpoint'>): readonly string[] {
+type MachineOptions = Pick<TalosConfigOptions, 'type' | 'endpoint' | 'machineCa'>;
+
+function machineSection(random: Random, { type, endpoint, machineCa }: MachineOptions): readonly string[] {
+  const [certificate, key] = [base64(random, 780), type === 'controlplane' ? base64(random, 170) : '""'];
+  const inBase64 = (text: string) => Buffer.from(text).toString('base64');
   return [
     'machine:',
     `    type: ${type}`,
     `    token: ${token(random)}`,
     '    ca:',
-    `        crt: ${base64(random, 780)}`,
-    `        key: ${type === 'controlplane' ? base64(random, 170) : '""'}`,
+    `        crt: ${machineCa ? inBase64(machineCa.cert) : certificate}`,
+    `        key: ${machineCa && type === 'controlplane' ? inBase64(machineCa.key) : key}`,
     `    certSANs: [${endpoint}]`,
     '    kubelet:',
     '        image: ghcr.io/siderolabs/kubelet:v1.35.4',
@@ -65,7 +72,7 @@ function machineSection(random: Random, { type, endpoint }: Pick<TalosConfigOpti
   ];
 }
 
-function clusterSection(random: Random, { cluster, endpoint }: Pick<TalosConfigOptions, 'cluster' | 'endpoint'>): readonly string[] {
+function clusterSection(random: Random, { type, cluster, endpoint }: Pick<TalosConfigOptions, 'type' | 'cluster' | 'endpoint'>): readonly string[] {
   return [
     'cluster:',
     `    id: ${base64(random, 32)}`,
@@ -78,10 +85,11 @@ function clusterSection(random: Random, { cluster, endpoint }: Pick<TalosConfigO
     '        podSubnets: [10.244.0.0/16]',
     '        serviceSubnets: [10.96.0.0/12]',
     `    token: ${token(random)}`,
-    `    secretboxEncryptionSecret: ${base64(random, 32)}`,
+    ...(type === 'controlplane' ? [`    secretboxEncryptionSecret: ${base64(random, 32)}`] : []),
     '    ca:',
     `        crt: ${base64(random, 850)}`,
-    `        key: ${base64(random, 310)}`,
+    // Workers sign nothing.
+    `        key: ${type === 'controlplane' ? base64(random, 310) : '""'}`,
     '    discovery:',
     '        enabled: true',
     '        registries: {kubernetes: {disabled: true}, service: {}}',

@@ -39,6 +39,6 @@ export class LogSocket {
   #tell(line: string): void {
     const { server_uuid: uuid, msg = '' } = JSON.parse(line) as { server_uuid?: string; msg?: string };
     if (uuid === undefined) return;
-    for (const listener of this.#listeners) listener({ uuid, text: msg.trimEnd() });
+    for (const listener of this.#listeners) listener({ uuid, text: msg.split('\n', 1)[0]! });
   }
 }

@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { KubeConfig } from '@kubernetes/client-node';
 import { createLogger, createMetrics, createResourceClient, messageOf, type ResourceClient, ServerKind } from '@sidero/core';
+import { makeCertificate } from '../bmc/certificate.ts';
 import { ipmiSimSupport } from '../bmc/support.ts';
 import { failure } from '../errors.ts';
 import { inventory } from '../machine/hardware.ts';
@@ -59,7 +60,7 @@ export async function qemuWorld(options: DemoOptions): Promise<DemoWorld> {
   stack.defer(() => owner.abort());
   const owned = acceptAll(resources, racked, owner.signal);
   const standings = new Standings(resources);
-  const rack = stack.use(new RackOnceClean(resources, machines, wishOf(network)));
+  const rack = stack.use(new RackOnceClean(resources, machines, await wishOf(network)));
   const logs = new LogSocket(join(dataDir, 'stream/logs.sock'), owner.signal);
   logs.onLine(({ uuid }) => standings.hears(uuid));
   const kept = stack.move();
@@ -142,11 +143,13 @@ async function clientOf(network: Network, kubeconfig: string) {
 }
 
 /** What the stand-in for Talos boots with, and where it gets what it installs. */
-function wishOf({ address }: Network): RackWish {
+async function wishOf({ address, dir }: Network): Promise<RackWish> {
+  const { pem: cert, keyFile } = await makeCertificate(dir);
   const install = `{disk: /dev/vda, image: "http://${address}:8081/env/${ENVIRONMENT}/disk.img"}`;
   return {
     kernelArgs: ['console=ttyS0', 'loglevel=3', 'panic=10', 'talos.platform=metal'],
     strategicPatches: [`machine: {install: ${install}}`],
+    machineCa: { cert, key: await readFile(keyFile, 'utf8') },
   };
 }
 

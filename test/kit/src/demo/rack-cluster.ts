@@ -21,6 +21,8 @@ export interface RackWish {
   readonly kernelArgs?: readonly string[];
   /** Laid over their configurations. */
   readonly strategicPatches?: readonly string[];
+  /** PEM. */
+  readonly machineCa?: { readonly cert: string; readonly key: string };
 }
 
 /** A cluster that its machines can join. */
@@ -39,7 +41,7 @@ export async function applyRackCluster(resources: ResourceClient, machines: numb
   const client = createResourceClient({ kubeConfig: () => api.kubeConfig, log: silentLogger(), metrics: createMetrics(), component: 'demo' });
   const endpoint = new URL(api.url);
   await createClusterObjects(resources, endpoint, wish);
-  for (let index = 0; index < machines; index++) await createMachine(resources, { index, endpoint: endpoint.hostname });
+  for (let index = 0; index < machines; index++) await createMachine(resources, { index, endpoint: endpoint.hostname, machineCa: wish.machineCa });
   let kubeconfig: Promise<unknown> | undefined;
   return {
     name: NAME,
@@ -94,11 +96,17 @@ async function createClusterObjects(resources: ResourceClient, { hostname, port 
   });
 }
 
-async function createMachine(resources: ResourceClient, { index, endpoint }: { index: number; endpoint: string }): Promise<void> {
+interface MachineWish {
+  readonly index: number;
+  readonly endpoint: string;
+  readonly machineCa: RackWish['machineCa'];
+}
+
+async function createMachine(resources: ResourceClient, { index, endpoint, machineCa }: MachineWish): Promise<void> {
   const type = index === 0 ? 'controlplane' : 'worker';
   const name = index === 0 ? `${NAME}-cp-0` : `${NAME}-workers-${index - 1}`;
   const here = { name, namespace: NAMESPACE };
-  await createSecret(resources, name, aTalosConfig({ type, cluster: NAME, endpoint }));
+  await createSecret(resources, name, aTalosConfig({ type, cluster: NAME, endpoint, machineCa }));
   await resources.create(MetalMachineKind, {
     apiVersion: INFRASTRUCTURE,
     kind: 'MetalMachine',

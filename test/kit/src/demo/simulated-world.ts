@@ -108,7 +108,7 @@ function logTap(listeners: ReadonlySet<(line: LogLine) => void>): Plugin {
   const tell = (event: ServerEvent): void => {
     if (event.type !== 'log' || !event.uuid) return;
     const { msg } = JSON.parse(event.line) as { msg?: string };
-    for (const listener of listeners) listener({ uuid: event.uuid, text: (msg ?? '').trimEnd() });
+    for (const listener of listeners) listener({ uuid: event.uuid, text: (msg ?? '').split('\n', 1)[0]! });
   };
   const plugin = definePlugin({ name: 'demo', options: z.strictObject({}), setup: ({ hooks }) => hooks.stream.tap('demo', tell) });
   return plugin();
