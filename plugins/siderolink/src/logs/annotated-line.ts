@@ -1,4 +1,5 @@
 import type { MachineNames } from '@sidero/core';
+import { withoutTokens } from './without-tokens.ts';
 
 type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
 
@@ -28,7 +29,7 @@ export type Annotate = (text: string, names: MachineNames) => string | undefined
 
 /**
  * Makes lines of kernel log records: compact, keys sorted bytewise, escaped as Go's encoder does, and with our names in place of whatever the
- * sender says about them. Integers of 64 bits stay as they came.
+ * sender says about them. Integers of 64 bits stay as they came, tokens of machines go.
  */
 export function createAnnotate(): Annotate {
   const shapes = new Shapes();
@@ -36,7 +37,7 @@ export function createAnnotate(): Annotate {
     const record = objectOf(text);
     if (record === undefined) return undefined;
     try {
-      return escaped(recordText(record, names, shapes));
+      return withoutTokens(escaped(recordText(record, names, shapes)));
     } catch {
       // Nested deeper than can be followed, or a number that no encoder writes.
       return undefined;
