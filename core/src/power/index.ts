@@ -13,7 +13,7 @@ import { namesLogin, readLogin } from './login.ts';
 import { createPowerMeters } from './power-meters.ts';
 import { probeAll, readPower } from './readings.ts';
 import { rotate } from './rotate.ts';
-import { refuseShared } from './device-owner.ts';
+import { createOwnerCheck } from './device-owner.ts';
 import { Way } from './way.ts';
 
 /** What a device says of a machine's power. */
@@ -117,6 +117,7 @@ export function createPower(options: PowerOptions): RunningPower {
   const { resources, evidence, log, limits, clock = realClock } = options;
   const { commandsPerSecond = 10, commandMs = 30_000, idleMs = 50_000 } = limits ?? {};
   const devices = new Devices({ clock, log, meters: createPowerMeters(options.metrics), commandsPerSecond, commandMs, idleMs });
+  const refuseShared = createOwnerCheck(resources);
   const claiming = (server: Server) =>
     options.drivers().filter((driver) => driver.claims(server) && (driver.needsLogin === false || namesLogin(server)));
   const waysTo = (server: Server, signal: AbortSignal, claims = claiming(server)): readonly Way[] => {
@@ -132,7 +133,7 @@ export function createPower(options: PowerOptions): RunningPower {
     async act(server, { action, mode = modeOf(server, options.pxeMode), driver, onlyWhenOff = false }, signal) {
       const claims = claiming(server).filter(({ name }) => driver === undefined || name === driver);
       if (claims.length === 0) throw unmanaged(server, driver);
-      await refuseShared(server, { resources, claims });
+      await refuseShared(server, claims);
       return climb(waysTo(server, signal, claims), { action, mode, onlyWhenOff, clock, signal });
     },
     probe: (server, signal) => probeAll(waysTo(server, signal), signal),
