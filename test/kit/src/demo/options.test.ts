@@ -14,7 +14,7 @@ test('without arguments: three simulated machines that stay until Ctrl-C', () =>
 });
 
 test('QEMU machines get more time', () => {
-  expect(demoOptions(['--machines', 'qemu'])?.timeoutMs).toBe(300_000);
+  expect(demoOptions(['--machines', 'qemu'])?.timeoutMs).toBe(600_000);
 });
 
 test('--help asks for the help text', () => {

@@ -5,7 +5,7 @@ import { failure } from '../errors.ts';
 export interface DemoOptions {
   readonly servers: number;
   readonly machines: 'simulated' | 'qemu';
-  /** Ends when all machines are clean and off, or at the deadline. */
+  /** Ends when all machines have got as far as they shall, or at the deadline. */
   readonly isOnce: boolean;
   /** First of the ports to use; undefined: free ones. */
   readonly portBase: number | undefined;
@@ -20,14 +20,14 @@ Starts the management plane on its own Kubernetes API, lets machines network-boo
   --servers N             how many machines (default 3; at most 500 simulated, 4 in QEMU)
   --machines KIND         simulated (default), or qemu: real firmware and real BMC simulators; needs QEMU, OpenIPMI and the right to make
                           network namespaces
-  --once                  end when all are clean and off: status 0, else 1 and the reason; the last line is JSON
-  --timeout SECONDS       how long that may take (default 120, qemu 300)
+  --once                  end when all have got as far as they shall: status 0, else 1 and the reason; the last line is JSON
+  --timeout SECONDS       how long that may take (default 120, qemu 600)
   --port-base PORT        use PORT and the ports after it instead of free ones
   --data-dir DIR          where the demo keeps its files, emptied at start (default .sidero/demo)
   --help
 `;
 
-const TIMEOUT_S = { simulated: 120, qemu: 300 } as const;
+const TIMEOUT_S = { simulated: 120, qemu: 600 } as const;
 const MOST_SERVERS = { simulated: 500, qemu: 4 } as const;
 
 /** Reads the command line; undefined when it asks for help. @throws SIDERO_DEMO_OPTION_INVALID */
