@@ -7,6 +7,7 @@ import {
   type ResourceClient,
   ruleFits,
   type Server,
+  type ServerClass,
   ServerClassKind,
   type WipePlan,
 } from '../index.ts';
@@ -30,10 +31,7 @@ export const keepDisks = definePlugin({
 
 /** The rules that annotations make for a Server, or the annotation that cannot be read. */
 async function keepRulesFor(server: Server, resources: ResourceClient): Promise<readonly Rule[] | Hold> {
-  // Live: a class that was annotated a moment ago counts.
-  const classes = (await resources.list(ServerClassKind, {}, { live: true })).filter(
-    (serverClass) => annotationOf(serverClass) !== undefined && matchServerClass(serverClass)(server),
-  );
+  const classes = (await annotatedClasses(resources)).filter((serverClass) => matchServerClass(serverClass)(server));
   const rules: Rule[] = [];
   for (const [holder, what] of [[server, 'the Server'] as const, ...classes.map((one) => [one, `ServerClass ${one.metadata.name}`] as const)]) {
     const read = parseKeepDisks(annotationOf(holder), `annotation ${KEEP_DISKS_ANNOTATION} of ${what}`);
@@ -41,6 +39,13 @@ async function keepRulesFor(server: Server, resources: ResourceClient): Promise<
     rules.push(...read);
   }
   return rules;
+}
+
+// Live: a class that was annotated a moment ago counts. First only who is annotated: a class lists the servers of the whole fleet.
+async function annotatedClasses(resources: ResourceClient): Promise<readonly ServerClass[]> {
+  const annotated = (await resources.listMetadata(ServerClassKind)).filter((one) => annotationOf(one) !== undefined);
+  const classes = await Promise.all(annotated.map(({ metadata: { name } }) => resources.get(ServerClassKind, { name }, { live: true })));
+  return classes.flatMap((one) => (one && annotationOf(one) !== undefined ? [one] : []));
 }
 
 function annotationOf({ metadata }: KubeObject): string | undefined {

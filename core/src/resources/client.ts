@@ -20,6 +20,8 @@ export interface ResourceClient {
   /** Absent is a value, not an error. `live` asks the API itself. */
   get<T extends KubeObject>(kind: Kind<T>, ref: Ref, options?: { readonly live?: boolean }): Promise<T | undefined>;
   list<T extends KubeObject>(kind: Kind<T>, filter?: Filter, options?: { readonly live?: boolean }): Promise<readonly T[]>;
+  /** Names, labels and annotations of all objects of a kind, as the API itself has them now; nothing else of them, however large they are. */
+  listMetadata(kind: Kind<KubeObject>): Promise<readonly KubeObject[]>;
   /** Objects whose index `name` (added with `index`) holds `key`; from the cache. */
   find<T extends KubeObject>(kind: Kind<T>, name: string, key: string): Promise<readonly T[]>;
   /** Declares an index over the cache; before start. */

@@ -184,7 +184,7 @@ export class Informer<T extends KubeObject> {
   async #list(signal: AbortSignal): Promise<void> {
     this.#countList(this.#listReason);
     const before = this.cache.highest;
-    const { version, objects } = await this.#options.api.list({}, signal);
+    const { version, objects } = await this.#options.api.list({}, { signal });
     this.#isSynced = true;
     this.#tell(this.cache.replace(objects, { version, before }));
     this.#version = version;

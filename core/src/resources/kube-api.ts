@@ -17,6 +17,15 @@ export interface Listing<T extends KubeObject> {
 /** What a conditional write came to. */
 export type Written<T> = { readonly object: T } | 'conflict' | 'missing';
 
+export interface ListOptions {
+  readonly signal?: AbortSignal;
+  /** Of each object only this. */
+  readonly part?: 'metadata';
+}
+
+/** How the API is asked for that. */
+const METADATA_LIST = 'application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io';
+
 export interface WatchOptions {
   readonly version: string;
   readonly timeoutSeconds: number;
@@ -45,21 +54,22 @@ export class KindApi<T extends KubeObject> {
     return isAbsent(answer) ? undefined : this.#object(call, answer);
   }
 
-  async list(filter: Filter = {}, signal?: AbortSignal): Promise<Listing<T>> {
+  async list(filter: Filter = {}, { signal, part }: ListOptions = {}): Promise<Listing<T>> {
     const path = `${collectionPath(this.#kind, filter, 'list')}?${filter.labels ? `labelSelector=${encodeURIComponent(filter.labels)}&` : ''}`;
+    const more = { ...(signal ? { signal } : {}), ...(part ? { accept: METADATA_LIST } : {}) };
     const objects: T[] = [];
     for (let query = `limit=${PAGE_SIZE}`; ; ) {
-      const { call, answer } = await this.#call({ method: 'GET', verb: 'list', path: path + query, ...(signal ? { signal } : {}) });
+      const { call, answer } = await this.#call({ method: 'GET', verb: 'list', path: path + query, ...more });
       if (answer.status === 410 && objects.length > 0) {
         // The snapshot that the pages come from was compacted away meanwhile: all in one then.
         objects.length = 0;
         query = '';
         continue;
       }
-      const { items, version, more } = pageOf<T>(call, answer);
+      const { items, version, next } = pageOf<T>(call, answer);
       for (const item of items) objects.push(tidy(this.#kind, item));
-      if (more === '') return { version, objects };
-      query = `limit=${PAGE_SIZE}&continue=${encodeURIComponent(more)}`;
+      if (next === '') return { version, objects };
+      query = `limit=${PAGE_SIZE}&continue=${encodeURIComponent(next)}`;
     }
   }
 
@@ -166,5 +176,5 @@ function pageOf<T extends KubeObject>(call: KubeCall, answer: KubeAnswer) {
   if (!Array.isArray(items) || !items.every((item) => isObject<T>(item))) {
     throw refused(call, { status: answer.status, body: 'the answer is no list of Kubernetes' });
   }
-  return { items: items as readonly T[], version: metadata?.resourceVersion, more: metadata?.continue ?? '' };
+  return { items: items as readonly T[], version: metadata?.resourceVersion, next: metadata?.continue ?? '' };
 }

@@ -110,6 +110,10 @@ class KubeResourceClient implements RunningResourceClient {
     return objects.filter(({ metadata }) => selects(metadata.labels));
   }
 
+  async listMetadata(kind: Kind<KubeObject>): Promise<readonly KubeObject[]> {
+    return freeze((await this.#entry(kind).api.list({}, { part: 'metadata' })).objects);
+  }
+
   async find<T extends KubeObject>(kind: Kind<T>, name: string, key: string): Promise<readonly T[]> {
     const { cache, isSynced } = this.#informer(kind);
     if (isSynced) return cache.find(name, key);

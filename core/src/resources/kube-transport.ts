@@ -16,6 +16,8 @@ export interface KubeCall {
   /** Below the server's URL, with its query. */
   readonly path: string;
   readonly body?: { readonly type: 'application/json' | 'application/merge-patch+json'; readonly json: unknown };
+  /** Media type that is asked for. Default `application/json`. */
+  readonly accept?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -188,7 +190,7 @@ async function send(sending: Sending): Promise<Dispatcher.ResponseData> {
 }
 
 function sendAs({ call, pool, origin, path, userAgent, timeoutMs, signal }: Sending, login: Login): Promise<Dispatcher.ResponseData> {
-  const headers: Record<string, string> = { ...login.headers, accept: 'application/json', 'user-agent': userAgent };
+  const headers: Record<string, string> = { ...login.headers, accept: call.accept ?? 'application/json', 'user-agent': userAgent };
   if (call.body) headers['content-type'] = call.body.type;
   return login[pool].request({
     origin,

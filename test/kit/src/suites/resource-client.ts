@@ -277,6 +277,21 @@ export function describeResourceClient(name: string, start: () => Promise<Runnin
         }
       });
 
+      test('gives only the metadata of a kind when that is enough', async () => {
+        const name = aName('class');
+        const annotations = { 'example.dev/note': 'kept' };
+        const spec = { selector: { matchLabels: { size: 'large' } } };
+        await client.create<ServerClass>(ServerClassKind, {
+          apiVersion: 'metal.sidero.dev/v1alpha2',
+          kind: 'ServerClass',
+          metadata: { name, annotations },
+          spec,
+        });
+        const found = (await client.listMetadata(ServerClassKind)).find(({ metadata }) => metadata.name === name);
+        expect(found).toMatchObject({ apiVersion: ServerClassKind.apiVersion, kind: 'ServerClass', metadata: { name, annotations } });
+        expect(found).not.toHaveProperty('spec');
+      });
+
       test('finds by index, before and after it is filled', async () => {
         const prefix = aName('indexed');
         await client.create(ServerKind, aServer(`${prefix}-a`, { cordoned: true }));
