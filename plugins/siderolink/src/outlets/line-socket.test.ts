@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -94,6 +94,14 @@ test('a reader that does not read misses lines, which are counted, and no other 
   }
   expect(await metrics.text()).toMatch(/sidero_line_socket_missed_total\{what="kernel logs"\} [1-9]/);
   slow.destroy();
+});
+
+test('only we may listen, unless the folder is shared with others', async () => {
+  const { close, done } = await served();
+  const modeOf = async (file: string) => ((await stat(file)).mode & 0o777).toString(8);
+  expect([await modeOf(join(folder, 'stream')), await modeOf(path)]).toEqual(['700', '777']);
+  close();
+  await done;
 });
 
 test('lines reach their readers before the end', async () => {
