@@ -27,8 +27,8 @@ import { WorkloadCluster } from './workload-cluster.ts';
 
 const NAME = 'talos';
 /** Emulated machines need half a minute from power-on to a program of ours; hosts are busy. */
-const PATIENCE_MS = 240_000;
-const TEST_MS = 2 * PATIENCE_MS;
+const PATIENCE_MS = 400_000;
+const TEST_MS = 3 * PATIENCE_MS;
 const STEPS: readonly string[] = ['config', 'installed', 'reboot', 'running'];
 const isBuilt = isPossible && isClusterApiBuilt() && isTalosBuilt && existsSync(AGENT_IMAGE);
 const hasMachines = qemuSupport().length === 0 && ipmiSimSupport().length === 0;
@@ -50,7 +50,7 @@ describe.skipIf(!isBuilt || !hasMachines)("a cluster of one and two machines wit
     workload = left.use(new WorkloadCluster({ name: 'rack-1', port, sideroLink: 'real', management: () => management }));
     await network.bring(port);
     management = left.use(await startQemuManagement(network, await ensureTalosImage()));
-    const firmwares = ['bios', 'bios', 'bios'] as const;
+    const firmwares = ['bios', 'uefi', 'bios'] as const;
     rack = left.use(await rackMachines(network, { firmwares, onEvent: (event) => workload.tell(event) }));
   }, TEST_MS);
 
@@ -113,7 +113,10 @@ describe.skipIf(!isBuilt || !hasMachines)("a cluster of one and two machines wit
         kind: 'Environment',
         metadata: { name: NAME },
         spec: {
-          kernel: { url: management.imageUrl('vmlinuz'), args: ['console=ttyS0', 'loglevel=3', 'panic=10', 'talos.platform=metal'] },
+          kernel: {
+            url: management.imageUrl('vmlinuz'),
+            args: ['console=ttyS0', 'loglevel=3', 'panic=10', 'initrd=initramfs.xz', 'talos.platform=metal'],
+          },
           initrd: { url: management.imageUrl('initramfs.xz') },
         },
       });
@@ -149,7 +152,7 @@ describe.skipIf(!isBuilt || !hasMachines)("a cluster of one and two machines wit
       expect(detail).not.toMatch(/talos\.config|siderolink/);
       // It asked the network first, and was told to look on its disk.
       expect(machine.starts.at(-1)).toBe('network');
-      expect(machine.lines.join('\n')).toMatch(/Booting from Hard Disk[^]*GRUB/);
+      expect(machine.lines.join('\n')).toContain('Welcome to GRUB!');
     }
   });
 

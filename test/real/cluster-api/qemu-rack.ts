@@ -64,7 +64,11 @@ function eventsIn(tell: (event: TalosEvent) => void): (text: string) => void {
   return (text) => {
     const lines = `${rest}${text}`.split(/\r?\n/);
     rest = lines.pop()!;
-    for (const line of lines) if (line.startsWith('{"uuid":')) tell(JSON.parse(line) as TalosEvent);
+    for (const line of lines) {
+      // Firmware and kernel may not have ended their line.
+      const at = line.indexOf('{"uuid":');
+      if (at >= 0) tell(JSON.parse(line.slice(at)) as TalosEvent);
+    }
   };
 }
 

@@ -24,7 +24,7 @@ const DISK_ARGS = ['console=ttyS0', 'loglevel=3', 'panic=10', 'talos.platform=me
 /** What a machine of QEMU has, and the kernel's own WireGuard. */
 const DRIVERS = ['virtio_pci', 'virtio_net', 'virtio_blk', 'wireguard'];
 /** Everything here that the result depends on, besides the stand-in itself. What Debian's kernel is today, it may stay. */
-const SOURCES = ['image.ts', 'disk-image.ts', 'init', 'udhcpc.script'];
+const SOURCES = ['image.ts', 'disk-image.ts', 'fat-image.ts', 'init', 'udhcpc.script'];
 
 /** Where the image is once it is built from the sources as they are now. */
 export function talosImageFolder(): string {
