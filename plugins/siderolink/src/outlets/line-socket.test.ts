@@ -99,7 +99,7 @@ test('a reader that does not read misses lines, which are counted, and no other 
 test('only we may listen, unless the folder is shared with others', async () => {
   const { close, done } = await served();
   const modeOf = async (file: string) => ((await stat(file)).mode & 0o777).toString(8);
-  expect([await modeOf(join(folder, 'stream')), await modeOf(path)]).toEqual(['700', '777']);
+  expect([await modeOf(join(folder, 'stream')), await modeOf(path)]).toEqual(['700', '660']);
   close();
   await done;
 });

@@ -50,7 +50,7 @@ export class LineSocket {
       log.warn({ path }, `the path is too long for a socket: there is no stream of ${what} for other processes; give a shorter dataDir`);
       return;
     }
-    // Who may enter the folder may listen: ours alone, unless it was there, shared with containers that run as somebody else.
+    // Ours alone, unless it was there, shared with containers that run as somebody else.
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     await untilFree(this.#options, signal);
     if (signal.aborted) return;
@@ -124,7 +124,7 @@ async function isServed(path: string): Promise<boolean> {
 }
 
 async function listening(server: Server, { what, path }: LineSocketOptions): Promise<void> {
-  server.listen({ path, readableAll: true, writableAll: true });
+  server.listen(path);
   try {
     await once(server, 'listening');
   } catch (cause) {
