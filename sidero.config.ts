@@ -7,6 +7,7 @@ import { ipmi } from '@sidero/plugin-ipmi';
 import { managementApi } from '@sidero/plugin-management-api';
 import { placement } from '@sidero/plugin-placement';
 import { redfish } from '@sidero/plugin-redfish';
+import { siderolink } from '@sidero/plugin-siderolink';
 import { wakeOnLan } from '@sidero/plugin-wake-on-lan';
 
 export default defineConfig({
@@ -26,5 +27,7 @@ export default defineConfig({
     caps(),
     // Which of the servers that fit a machine gets: spread over failure domains, and the same again after a rollout.
     placement(),
+    // Kernel logs and Talos' events of every machine, through a tunnel. Without the rights for one, all else goes on.
+    siderolink(),
   ],
 });

@@ -1,4 +1,4 @@
-import { definePlugin, integer, list, text } from '@sidero/core';
+import { definePlugin, integer, list, type Setting, text } from '@sidero/core';
 import * as z from 'zod';
 import { addStreams } from './streams.ts';
 import { addTunnel } from './add-tunnel.ts';
@@ -39,6 +39,7 @@ export const siderolink = definePlugin({
   settings: {
     endpoint: text('SIDERO_CONTROLLER_MANAGER_SIDEROLINK_ENDPOINT'),
     port: integer('SIDERO_CONTROLLER_MANAGER_SIDEROLINK_PORT'),
+    tunnel: text('SIDERO_SIDEROLINK_TUNNEL') as Setting<'auto' | 'kernel' | 'user-space' | 'loopback'>,
     negativeAddressFilter: list('SIDERO_CONTROLLER_MANAGER_EVENTS_NEGATIVE_ADDRESS_FILTER'),
   },
   setup(sidero, given) {

@@ -1,4 +1,4 @@
-import { messageOf, orAborted, type ResourceClient, SecretKind, type Sidero } from '@sidero/core';
+import { hasCode, messageOf, orAborted, type ResourceClient, SecretKind, type Sidero } from '@sidero/core';
 import { setTimeout as delay } from 'node:timers/promises';
 import { failure } from '../errors.ts';
 import type { Installation } from '../link.ts';
@@ -77,8 +77,7 @@ export class InstallationDesk {
       if (keys.id !== this.#known?.id || keys.privateKey !== this.#known.privateKey) this.#replace(keys);
     } catch (thrown) {
       // An API that is away says nothing of the Secret.
-      if ((thrown as { code?: string }).code === 'SIDERO_SIDEROLINK_SECRET_INVALID')
-        this.#tell(`became invalid (${messageOf(thrown)}); the one before stays in use`);
+      if (hasCode(thrown, 'SIDERO_SIDEROLINK_SECRET_INVALID')) this.#tell(`became invalid (${messageOf(thrown)}); the one before stays in use`);
     }
   }
 
@@ -124,8 +123,8 @@ async function firstAnswer({
     try {
       return await orAborted(readOrMakeKeys(resources), signal);
     } catch (thrown) {
-      const { code = '' } = thrown as { code?: string };
-      if (signal.aborted || code.startsWith('SIDERO_SIDEROLINK_')) throw thrown;
+      const isFinal = hasCode(thrown, 'SIDERO_SIDEROLINK_SECRET_INVALID') || hasCode(thrown, 'SIDERO_SIDEROLINK_SECRET_MISSING');
+      if (signal.aborted || isFinal) throw thrown;
       log.warn({ problem: messageOf(thrown) }, 'the Secret default/siderolink could not be read yet');
       await delay(waitMs, undefined, { signal });
     }

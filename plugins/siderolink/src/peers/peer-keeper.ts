@@ -191,16 +191,17 @@ export class PeerKeeper {
   /** Tells the replicas that wait that their machines are let in. */
   async #release(bindings: readonly ServerBinding[]): Promise<void> {
     const { log, resources } = this.#options.sidero;
-    const waiting = bindings.filter(({ metadata }) => {
+    // One whose key was replaced meanwhile is waited for by nobody.
+    const isOver = ({ metadata, spec }: ServerBinding): boolean => {
       const key = metadata.annotations?.[PENDING_ANNOTATION];
-      return key !== undefined && this.#installed.has(key);
-    });
+      return key !== undefined && (this.#installed.has(key) || key !== spec?.siderolink?.publicKey);
+    };
+    const waiting = bindings.filter(isOver);
     await Promise.all(
       waiting.map(async ({ metadata: { name } }) => {
         await resources
           .change(ServerBindingKind, { name }, (draft) => {
-            const key = draft.metadata.annotations?.[PENDING_ANNOTATION];
-            if (key === undefined || !this.#installed.has(key)) return false;
+            if (!isOver(draft)) return false;
             delete draft.metadata.annotations![PENDING_ANNOTATION];
           })
           .catch((thrown: unknown) => log.debug({ server: name, problem: messageOf(thrown) }, 'a waiting replica could not be told yet'));

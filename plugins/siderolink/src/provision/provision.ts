@@ -77,6 +77,8 @@ export class Provisioning {
     const asked = askedOf(uuid, request, from);
     const installation = desk.known;
     if (!installation) throw failure('SIDERO_SIDEROLINK_UNKNOWN_YET', {});
+    // WireGuard has no peer of its own key.
+    if (asked.publicKey === installation.publicKey) throw failure('SIDERO_PROVISION_KEY_INVALID', { problem: 'it is the key of the server' });
     const verdict = await this.#judge(binding, asked);
     // Nobody loses the place he has while there is none to give.
     if (state.problem !== undefined) throw failure('SIDERO_PROVISION_PENDING', { server: uuid, why: state.problem });
@@ -141,7 +143,8 @@ export class Provisioning {
       const given = before && keeps && before.address === judged.spec?.siderolink?.address ? before.address : address;
       draft.spec = { ...draft.spec!, siderolink: { address: given, publicKey: asked.publicKey } };
       const isNew = before?.publicKey !== asked.publicKey || before.address !== given;
-      note(draft, asked, { verdict, isPending: isNew && !state.keeper });
+      if (isNew) awaitPeer(draft, state.keeper ? undefined : asked.publicKey);
+      note(draft, asked, verdict.admitted);
     });
     if (overtaken) throw failure('SIDERO_PROVISION_PENDING', { server: asked.uuid, why: 'its ServerBinding changed meanwhile' });
     await this.#tellKey(judged, asked, verdict);
@@ -203,14 +206,19 @@ function namesInUse({ spec }: ServerBinding): readonly string[] {
   return [...(plain ? [plain] : []), ...('key' in parsed ? [parsed.key] : [])];
 }
 
-function note(draft: ServerBinding, asked: Asked, given: { verdict: { admitted: string }; isPending: boolean }): void {
-  const { publicKey, machineToken, talosVersion } = asked;
+/** Asks the replica with the tunnel to say when the machine is let in; without a key nobody need be asked. */
+function awaitPeer(draft: ServerBinding, publicKey: string | undefined): void {
+  const { [PENDING_ANNOTATION]: _before, ...rest } = draft.metadata.annotations ?? {};
+  if (publicKey !== undefined) draft.metadata.annotations = { ...rest, [PENDING_ANNOTATION]: publicKey };
+  else if (draft.metadata.annotations) draft.metadata.annotations = rest;
+}
+
+function note(draft: ServerBinding, { machineToken, talosVersion }: Asked, admitted: string): void {
   const annotations = { ...draft.metadata.annotations };
-  if (given.verdict.admitted === 'proven') annotations[JOIN_ANNOTATION] = 'shown';
-  if (given.verdict.admitted === 'open') annotations[JOIN_ANNOTATION] = 'none';
-  if (machineToken !== '' && given.verdict.admitted !== 'unproven') annotations[PIN_ANNOTATION] = pinOf(draft, machineToken);
+  if (admitted === 'proven') annotations[JOIN_ANNOTATION] = 'shown';
+  if (admitted === 'open') annotations[JOIN_ANNOTATION] = 'none';
+  if (machineToken !== '' && admitted !== 'unproven') annotations[PIN_ANNOTATION] = pinOf(draft, machineToken);
   if (talosVersion !== '') annotations[VERSION_ANNOTATION] = talosVersion;
-  if (given.isPending) annotations[PENDING_ANNOTATION] = publicKey;
   if (Object.keys(annotations).length > 0) draft.metadata.annotations = annotations;
 }
 

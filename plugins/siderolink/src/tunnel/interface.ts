@@ -24,6 +24,8 @@ export async function deleteInterface(name: string): Promise<void> {
 /** Gives the interface its address and MTU and brings it up; it forwards nothing. @throws SIDERO_SIDEROLINK_TUNNEL_FAILED */
 export async function bringUp({ interface: name, address, prefixLength }: TunnelPlan): Promise<void> {
   await must(['ip', 'link', 'set', 'dev', name, 'mtu', String(MTU)]);
+  // A host without IPv6 has it inside the tunnel.
+  await writeFile(`/proc/sys/net/ipv6/conf/${name}/disable_ipv6`, '0').catch(() => undefined);
   // No duplicate address detection: nobody else is on this link, and for its second the address could not be listened on.
   await must(['ip', 'address', 'replace', `${address}/${prefixLength}`, 'dev', name, ...(address.includes(':') ? ['nodad'] : [])]);
   await must(['ip', 'link', 'set', 'dev', name, 'up']);

@@ -7,6 +7,7 @@ import { EndpointNotes } from '../peers/endpoint-notes.ts';
 import { PeerKeeper } from '../peers/peer-keeper.ts';
 import { type PeerMeters, peerMeters } from '../peers/peer-meters.ts';
 import type { SideroLinkOptions } from '../plugin.ts';
+import { holdName } from './name-lock.ts';
 import { chooseTunnel } from './open-tunnel.ts';
 import type { OpenTunnel, Tunnel } from './tunnel.ts';
 
@@ -76,6 +77,7 @@ class TunnelRunner {
     const installation = await orAborted(desk.first, signal).then((first) => desk.known ?? first);
     const { serverAddress: address, privateKey, network } = installation;
     const plan = { interface: options.interface, port: options.port, privateKey, address, prefixLength: network.prefixLength };
+    await using _name = options.tunnel === 'loopback' ? undefined : await holdName(plan.interface);
     await using tunnel = await this.#open(plan, signal);
     const life = new AbortController();
     const keeper = new PeerKeeper({ tunnel, network, sidero, notes: this.#notes, meters: this.#meters });

@@ -1,12 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { access, constants, rm } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@sidero/core';
 import { failure } from '../errors.ts';
 import { searchPath } from './command.ts';
 import { bringUp, deleteInterface, kindOfInterface, refuseForeign } from './interface.ts';
+import { answers } from './name-lock.ts';
 import type { OpenTunnel, PeerChange, Tunnel, TunnelPlan } from './tunnel.ts';
 import { callUapi, deviceLines, peersIn, setPeers } from './uapi.ts';
 
@@ -60,18 +59,6 @@ async function removeLeftover(name: string): Promise<void> {
   const socket = `${SOCKETS}/${name}.sock`;
   for (let look = 0; look < 40 && (await answers(socket)); look++) await delay(50);
   await rm(socket, { force: true });
-}
-
-async function answers(path: string): Promise<boolean> {
-  const socket = connect(path);
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
 }
 
 interface Program {
