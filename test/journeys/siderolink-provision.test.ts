@@ -64,6 +64,12 @@ describe('what is refused', () => {
     expect((await sidero.binding()).spec?.siderolink).toBeUndefined();
   });
 
+  test('the key of the server', async () => {
+    await using sidero = await linkPlane();
+    const { serverPublicKey } = await sidero.provision();
+    await expect(sidero.provision({ nodePublicKey: serverPublicKey })).rejects.toEqual(refusal(status.INVALID_ARGUMENT, /key of the server/));
+  });
+
   test.each(['', 'bogus', '../../secrets', `${FIXTURE_UUID}x`])('the UUID %j', async (nodeUuid) => {
     await using sidero = await linkPlane();
     await expect(sidero.provision({ nodeUuid })).rejects.toEqual(refusal(status.INVALID_ARGUMENT, /node_uuid/));
@@ -206,6 +212,13 @@ describe('what a bound machine is told', () => {
       "apiVersion: v1alpha1\nkind: EventSinkConfig\nendpoint: '127.0.0.1:14002'\n",
       'apiVersion: v1alpha1\nkind: KmsgLogConfig\nname: remote-log\nurl: tcp://127.0.0.1:14001\n',
     ]);
+  });
+
+  test('to send its packets in a stream, where that is wanted', async () => {
+    await using sidero = await linkPlane({ siderolink: { transport: 'grpc' } });
+    const join = `127.0.0.1:${sidero.ports.http}?jointoken=${await sidero.token()}&grpc_tunnel=true`;
+    expect(await sidero.lifecycle.boot(aBootRequest())).toMatchObject({ args: expect.arrayContaining([`siderolink.api=${join}`]) as string[] });
+    expect((await sidero.lifecycle.bind(await sidero.binding())).documents[0]).toContain(`apiUrl: grpc://${join}\n`);
   });
 
   test('no documents where its Talos cannot read them, or the option says never', async () => {

@@ -25,7 +25,7 @@ export async function addressesFor(
   const { namespace = '', name = '' } = binding.spec?.metalMachineRef ?? {};
   const token = await tokens.sign('join', { uuid: binding.metadata.name, metalMachine: { namespace, name } });
   return {
-    join: `${site.authority}?jointoken=${token}`,
+    join: `${site.authority}?jointoken=${token}${options.transport === 'grpc' ? '&grpc_tunnel=true' : ''}`,
     kernelLog: `tcp://${hostPort(serverAddress, options.logPort)}`,
     events: hostPort(serverAddress, options.eventPort),
   };

@@ -17,6 +17,10 @@ export const options = z.strictObject({
     .enum(['auto', 'kernel', 'user-space', 'loopback'])
     .default('auto')
     .describe("whose WireGuard: the kernel's, `wireguard-go`, or the kernel's where there is one; `loopback` is none, for demos on one machine"),
+  transport: z
+    .enum(['udp', 'grpc'])
+    .default('udp')
+    .describe("how machines send WireGuard's packets: `grpc` in streams to the main port, for sites that let no UDP pass"),
   documents: z
     .enum(['auto', 'always', 'never'])
     .default('auto')
