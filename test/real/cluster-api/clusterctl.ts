@@ -33,8 +33,8 @@ export interface Clusterctl {
 const OUR_TEMPLATE = join(import.meta.dirname, '../../../plugins/caps/manifests/cluster-template.yaml');
 
 /** Installs Cluster API, Talos' providers and Sidero from the repository that the configuration names. */
-export async function initManagementCluster(target: Required<ClusterctlTarget>): Promise<void> {
-  const flags = { ...flagsOf(target), bootstrap: 'talos', 'control-plane': 'talos', infrastructure: 'sidero' };
+export async function initManagementCluster(target: Required<ClusterctlTarget>, infrastructure = 'sidero'): Promise<void> {
+  const flags = { ...flagsOf(target), bootstrap: 'talos', 'control-plane': 'talos', infrastructure };
   await clusterctl(['init'], { flags, release: target.clusterctl.release });
 }
 
