@@ -157,7 +157,7 @@ async function manyPeers(): Promise<readonly Measurement[]> {
   await using site = await LinkSite.start({ servers: PEERS, isCounting: true });
   const before = site.memoryMiB();
   for (let index = 0; index < PEERS; index += TALKERS)
-    await Promise.all(site.uuids.slice(index, index + TALKERS).map((uuid) => site.provision(uuid)));
+    await Promise.all(site.uuids.slice(index, index + TALKERS).map((uuid) => provision(site, uuid)));
   await untilAsync(async () => (await site.peers()).length === PEERS);
   const after = site.memoryMiB();
   const [withThem, without] = [after, before].map(({ manager, wireguard }) => manager + wireguard) as [number, number];

@@ -1,7 +1,7 @@
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { once } from 'node:events';
-import { join } from 'node:path';
+import { isAbsolute, join } from 'node:path';
 import { CustomObjectsApi, KubeConfig } from '@kubernetes/client-node';
 import type { Server } from '@sidero/core';
 import { type ManagementPlane, type Network, startManagementPlane } from '@sidero/testing/qemu';
@@ -22,7 +22,7 @@ export interface Site extends AsyncDisposable {
 export interface SiteOptions {
   /** Default true: every machine is accepted when it registers. */
   readonly autoAccept?: boolean;
-  /** More of our plugins, by the name of their folder, with their options. */
+  /** More plugins, ours by the name of their folder, others by the path of their module, with their options. */
   readonly plugins?: Readonly<Record<string, object>>;
 }
 
@@ -32,7 +32,10 @@ export async function startSite(network: Network, dhcp: object, options: SiteOpt
   await mkdir(join(dataDir, 'env'), { recursive: true });
   await cp(AGENT_IMAGE, join(dataDir, 'env/agent-amd64'), { recursive: true });
   const config = join(network.dir, 'sidero.config.json');
-  const plugin = (name: string, options: object) => ({ from: join(ROOT, 'plugins', name, 'src/index.ts'), options });
+  const plugin = (name: string, options: object) => ({
+    from: isAbsolute(name) ? name : join(ROOT, 'plugins', name, 'src/index.ts'),
+    options,
+  });
   const plugins = [
     // The same port is forwarded to the outside, so it is one that is free there.
     plugin('apiserver', { port: await freePort() }),

@@ -21,11 +21,12 @@ export const observer = definePlugin({
   name: 'observer',
   options: z.strictObject({
     file: z.string().describe('where the stream is written to'),
+    bringsKinds: z.boolean().default(true).describe("whether nobody else brings Cluster API's kinds"),
     isCounting: z.boolean().default(false).describe('only counts kernel logs: for more of them than a file should take'),
   }),
-  setup({ customResources, hooks, http, tokens }, { file, isCounting }) {
-    for (const file of KINDS) {
-      const definition = load(readFileSync(file, 'utf8')) as CustomResourceDefinition;
+  setup({ customResources, hooks, http, tokens }, { file, bringsKinds, isCounting }) {
+    for (const kind of bringsKinds ? KINDS : []) {
+      const definition = load(readFileSync(kind, 'utf8')) as CustomResourceDefinition;
       customResources.add({ name: definition.metadata.name, definition });
     }
     let logs = 0;
