@@ -40,7 +40,8 @@ function addKeptCommand({ commands, site, variables }: Sidero, kind: KeptKind): 
         .option('--boot <n>', '0: the last boot, -1: the one before; 1: the first that is kept')
         .option('--data-dir <folder>', `data directory of the running sidero (default: ${site.dataDir})`)
         .option('--from <url>', 'management listener of a sidero elsewhere, e.g. https://localhost:8443; SIDERO_TOKEN is the Kubernetes token for it')
-        .action((server: string, options: LineOptions) => {
+        .action((name: string, options: LineOptions) => {
+          const server = name.toLowerCase();
           const dataDir = resolve(options.dataDir ?? site.dataDir);
           return printLines({ kind, server, dataDir, token: variables['SIDERO_TOKEN'], output: process.stdout }, options);
         });

@@ -113,6 +113,12 @@ describe('addresses', () => {
     ]);
   });
 
+  test('more than any machine has is cut off', () => {
+    const many = Array.from({ length: 1000 }, (_, index) => `10.0.${index >> 8}.${index & 255}`);
+    const told = spec({ kind: 'address', hostname: 'h'.repeat(1000), addresses: many });
+    expect([told?.addresses, told?.hostname?.length]).toEqual([many.slice(0, 256), 253]);
+  });
+
   test('a machine may have none, and no name', () => {
     expect(spec({ kind: 'address', hostname: '', addresses: ['300.1.1.1', '', 'fe80::1%eth0'] })).toMatchObject({
       hostname: '',

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { markFalse, markTrue, type ServerBinding } from '@sidero/core';
-import ipaddr from 'ipaddr.js';
+import { sameText } from '../machines/linked-machine.ts';
 import type { AddressFilter } from './address-filter.ts';
 import type { TalosMessage } from './talos-message.ts';
 
@@ -14,6 +14,10 @@ export interface EffectContext {
   readonly isFiltered: AddressFilter;
   readonly now: Date;
 }
+
+/** More than any machine has; an object in the API has its limits. */
+const MOST_ADDRESSES = 256;
+const LONGEST_NAME = 253;
 
 /** What an event changes; undefined when it only tells. */
 export function effectOf(message: TalosMessage, context: EffectContext): Effect | undefined {
@@ -63,13 +67,9 @@ function isFalse(condition: Parameters<typeof markFalse>[1], now: Date): Effect 
 }
 
 function addressesAre({ hostname, addresses }: Extract<TalosMessage, { kind: 'address' }>, { linkAddress, isFiltered }: EffectContext): Effect {
-  const own = canonical(linkAddress);
-  const told = addresses.filter((address) => isIP(address) !== 0 && canonical(address) !== own && !isFiltered(address));
+  const own = sameText(linkAddress);
+  const told = addresses.filter((address) => isIP(address) !== 0 && sameText(address) !== own && !isFiltered(address)).slice(0, MOST_ADDRESSES);
   return (draft) => {
-    if (draft.spec) Object.assign(draft.spec, { hostname, addresses: told });
+    if (draft.spec) Object.assign(draft.spec, { hostname: hostname.slice(0, LONGEST_NAME), addresses: told });
   };
-}
-
-function canonical(address: string): string {
-  return isIP(address) === 6 ? ipaddr.parse(address).toString() : address;
 }

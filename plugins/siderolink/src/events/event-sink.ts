@@ -83,7 +83,8 @@ async function serveSink(serving: Serving): Promise<void> {
 
 function grpcServer({ publish, log }: Serving): Server {
   const server = new Server({
-    'grpc.max_receive_message_length': 1024 * 1024,
+    // Events of Talos are far below this.
+    'grpc.max_receive_message_length': 256 * 1024,
     'grpc.max_concurrent_streams': 32,
     'grpc.keepalive_time_ms': 30_000,
     'grpc.keepalive_timeout_ms': 20_000,

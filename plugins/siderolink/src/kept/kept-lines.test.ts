@@ -116,6 +116,14 @@ test('what a disk does not take is lost and counted, and holds nobody', async ()
   expect(await read()).toEqual(['kept']);
 });
 
+test('a line may be longer than what is read at once', async () => {
+  const lines = kept();
+  const wanted = ['before', 'x'.repeat(700_000), 'after'];
+  for (const line of wanted) void add(lines, line);
+  await lines.settled();
+  expect(await read()).toEqual(wanted);
+});
+
 test('nothing stays of a server that is removed', async () => {
   const lines = kept();
   void add(lines, 'x');

@@ -17,8 +17,7 @@ export interface LineSelection {
 
 /** A folder may not tell of its changes; then it is looked at so often. */
 const LOOK_MS = 500;
-/** More than any line has: one of 64 KiB, each character of it escaped. */
-const READ_BYTES = 1024 * 1024;
+const READ_BYTES = 256 * 1024;
 /** The time at which a line came, and a space. */
 const STAMP_LENGTH = '2026-11-29T19:38:00.123Z '.length;
 
@@ -57,11 +56,16 @@ async function* linesOf(path: string, place: { offset: number }): AsyncGenerator
   const file = await open(path, 'r').catch(() => undefined);
   if (!file) return;
   await using _closed = file;
-  const buffer = Buffer.alloc(READ_BYTES);
+  let buffer = Buffer.alloc(READ_BYTES);
   for (;;) {
-    const { bytesRead } = await file.read(buffer, 0, READ_BYTES, place.offset);
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, place.offset);
     const end = buffer.subarray(0, bytesRead).lastIndexOf(0x0a) + 1;
-    if (end === 0) return;
+    if (end === 0 && bytesRead < buffer.length) return;
+    if (end === 0) {
+      // A line that is longer than all of it.
+      buffer = Buffer.alloc(2 * buffer.length);
+      continue;
+    }
     place.offset += end;
     yield buffer.toString('utf8', 0, end - 1).split('\n');
   }

@@ -1,3 +1,4 @@
+import { isIP, SocketAddress } from 'node:net';
 import type { MachineNames, ServerBinding } from '@sidero/core';
 import { CLUSTER_NAME_LABEL } from './kinds.ts';
 
@@ -25,9 +26,15 @@ export function linkedMachine(binding: ServerBinding, machine: string | undefine
   return { uuid, names, key: spec?.siderolink?.publicKey ?? '' };
 }
 
-/** The address of a binding in the tunnel, without prefix length; undefined while it has none. */
+/** The address of a binding in the tunnel, without prefix length, as sockets write it; undefined while it has none. */
 export function linkAddress(binding: ServerBinding): string | undefined {
-  return binding.spec?.siderolink?.address?.split('/')[0]?.toLowerCase() || undefined;
+  const [address = ''] = binding.spec?.siderolink?.address?.split('/') ?? [];
+  return sameText(address) || undefined;
+}
+
+/** An IP address in the one form in which sockets write it; what is none stays. */
+export function sameText(address: string): string {
+  return isIP(address) === 6 ? new SocketAddress({ address, family: 'ipv6' }).address : address;
 }
 
 /** `namespace/name` of the MetalMachine that a binding names. */
