@@ -53,7 +53,7 @@ export async function qemuWorld(options: DemoOptions): Promise<DemoWorld> {
   const resources = await clientOf(network, plane.kubeconfig);
   stack.defer(() => resources.close());
   const sizes = await sizesOf(AGENT_IMAGE);
-  const machines = Array.from({ length: options.servers }, (_, index) => aMachine(network, { dataDir, index, sizes, isTalos }));
+  const machines = Array.from({ length: options.servers }, (_, index) => aMachine(network, { dataDir, index, sizes }));
   const racked = new Map<string, RackedMachine>();
   for (const [index, { uuid, power }] of machines.entries()) racked.set(uuid, stack.use(await rackMachine(network, power, BMC_PORT + index)));
   const owner = new AbortController();
@@ -153,17 +153,11 @@ async function wishOf({ address, dir }: Network): Promise<RackWish> {
   };
 }
 
-interface MachineWish {
-  readonly dataDir: string;
-  readonly index: number;
-  readonly sizes: Readonly<Record<string, number>>;
-  readonly isTalos: boolean;
-}
-
-/** BIOS and UEFI in turn; BIOS only where Talos is installed, as its stand-in boots from disk on no other. */
-function aMachine(network: Network, { dataDir, index, sizes, isTalos }: MachineWish): QemuMachine {
+/** BIOS and UEFI in turn. */
+function aMachine(network: Network, given: { dataDir: string; index: number; sizes: Readonly<Record<string, number>> }): QemuMachine {
+  const { dataDir, index, sizes } = given;
   const { system } = inventory('qemu', index + 1);
-  const firmware = isTalos || index % 2 === 0 ? 'bios' : 'uefi';
+  const firmware = index % 2 === 0 ? 'bios' : 'uefi';
   const log = createWriteStream(join(dataDir, `machine-${index + 1}.log`));
   const options: MachineOptions = {
     name: `${firmware}-${index + 1}`,
