@@ -19,7 +19,7 @@ test('work on one object goes one after another, also after a failure; on anothe
 });
 
 test('work that does not end holds up the next for a moment only', async () => {
-  const turns = new ObjectTurns();
+  const turns = new ObjectTurns(20);
   void turns.take('x', () => new Promise(() => undefined));
   expect(await turns.take('x', () => Promise.resolve('done'))).toBe('done');
 });
