@@ -21,8 +21,12 @@ export interface Subscriber {
   changed(change: SharedChange): void;
 }
 
+/** What is kept of one resource at most, whatever the number of changes: a class that names ten thousand servers is half a megabyte, each time. */
+const MAX_BYTES = 32 * 1024 * 1024;
+
 interface Log {
   readonly changes: Change[];
+  bytes: number;
   /** Everything after this revision is in `changes`. */
   since: number;
   readonly subscribers: Set<Subscriber>;
@@ -32,11 +36,13 @@ interface Log {
 export class WatchHistory {
   readonly #logs = new Map<string, Log>();
   readonly #size: number;
+  readonly #bytes: number;
   readonly #start: number;
 
-  /** Keeps `size` changes a resource; what happened up to revision `start` is not known here. */
-  constructor(options: { size: number; start: number }) {
+  /** Keeps `size` changes a resource, and about `bytes` (default 32 MiB) of them; what happened up to revision `start` is not known here. */
+  constructor(options: { size: number; start: number; bytes?: number }) {
     this.#size = options.size;
+    this.#bytes = options.bytes ?? MAX_BYTES;
     this.#start = options.start;
   }
 
@@ -45,8 +51,9 @@ export class WatchHistory {
     for (const change of changes) {
       const log = this.#log(change.resource);
       log.changes.push(change);
+      log.bytes += bytesOf(change);
       // Cut in blocks: moving the array on every change would cost more than the memory it saves.
-      if (log.changes.length > this.#size * 1.25) log.since = log.changes.splice(0, log.changes.length - this.#size).at(-1)!.revision;
+      if (log.changes.length > this.#size * 1.25 || log.bytes > this.#bytes * 1.25) this.#cut(log);
       const shared = new SharedChange(change);
       for (const subscriber of log.subscribers) subscriber.changed(shared);
     }
@@ -71,9 +78,21 @@ export class WatchHistory {
     return () => subscribers.delete(subscriber);
   }
 
+  // The newest stays, however large it is.
+  #cut(log: Log): void {
+    const { changes } = log;
+    let cut = 0;
+    for (; cut < changes.length - 1 && (changes.length - cut > this.#size || log.bytes > this.#bytes); cut++) log.bytes -= bytesOf(changes[cut]!);
+    log.since = changes.splice(0, cut).at(-1)?.revision ?? log.since;
+  }
+
   #log(resource: string): Log {
     let log = this.#logs.get(resource);
-    if (!log) this.#logs.set(resource, (log = { changes: [], since: this.#start, subscribers: new Set() }));
+    if (!log) this.#logs.set(resource, (log = { changes: [], bytes: 0, since: this.#start, subscribers: new Set() }));
     return log;
   }
+}
+
+function bytesOf({ json, previous }: Change): number {
+  return json.length + (previous?.length ?? 0);
 }
