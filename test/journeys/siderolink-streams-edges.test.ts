@@ -1,12 +1,15 @@
 import type { Socket } from 'node:net';
-import { createMetrics, createResourceClient, type ResourceClient, ServerBindingKind } from '@sidero/core';
-import { PhaseEventSchema } from '@sidero/plugin-siderolink/protocol';
+import { createMetrics, createResourceClient, definePlugin, type ResourceClient, type ServerBinding, ServerBindingKind } from '@sidero/core';
+import { PhaseEventSchema, SequenceEvent_Action, SequenceEventSchema } from '@sidero/plugin-siderolink/protocol';
 import { aServer, FIXTURE_UUID, silentLogger, type TestSidero, testSidero } from '@sidero/testing';
 import { afterEach, expect, test, vi } from 'vitest';
+import * as z from 'zod';
+import { writeBinding } from '../../plugins/siderolink/src/events/binding-writer.ts';
 import { eventSink } from '../../plugins/siderolink/src/events/event-sink.ts';
 import type { LinkListener, LinkPlace } from '../../plugins/siderolink/src/link.ts';
 import { kernelLogs } from '../../plugins/siderolink/src/logs/kernel-logs.ts';
 import { LiveDirectory } from '../../plugins/siderolink/src/machines/live-directory.ts';
+import { linkPlane } from './siderolink-provision/plane.ts';
 import { aLinkedBinding } from './siderolink-streams/streams-plane.ts';
 import { eventBytes, freeTcpPorts, logConnection, SinkClient } from './siderolink-streams/talos-node.ts';
 
@@ -75,6 +78,44 @@ test('a port that is taken is named', async () => {
     take: () => undefined,
   });
   await expect(again.serve(PLACE, new AbortController().signal, () => undefined)).rejects.toMatchObject({ code: 'SIDERO_LISTEN_FAILED' });
+});
+
+test('a machine that joins is heard at once, by its name, at each of its boots', async () => {
+  const [logPort = 0, eventPort = 0] = await freeTcpPorts(2);
+  const lines: string[] = [];
+  const listening = definePlugin({
+    name: 'listening',
+    options: z.strictObject({}),
+    setup: ({ hooks }) => hooks.stream.tap('listening', (event) => void (event.type === 'log' && lines.push(event.line))),
+  });
+  await using plane = await linkPlane({ siderolink: { logPort, eventPort }, plugins: [listening()] });
+  for (const boot of ['first', 'second']) {
+    const { nodeAddressPrefix } = await plane.provision({ joinToken: await plane.token() });
+    const [address = ''] = nodeAddressPrefix.split('/');
+    (await logConnection(address, logPort)).end(`{"msg":"${boot}"}\n`);
+    await until(() => expect(lines.at(-1)).toMatch(new RegExp(`"msg":"${boot}",.*"server_uuid":"${FIXTURE_UUID}"`)));
+    await using sink = new SinkClient(address, eventPort);
+    // The same id at each boot: only the key tells that the second one is no replay.
+    expect(await sink.publish(eventBytes('id1', SequenceEventSchema, { sequence: 'boot', action: SequenceEvent_Action.START }))).toMatchObject({
+      code: 0,
+    });
+    expect((await plane.binding()).status?.talosEvent?.boot).toBe((await plane.binding()).spec?.siderolink?.publicKey);
+    await plane.resources.change(ServerBindingKind, { name: FIXTURE_UUID }, (draft) => {
+      draft.status!.conditions = [];
+    });
+  }
+});
+
+test('what a machine says is not written for the one that has its address now, nor for its next boot', async () => {
+  await using sidero = await testSidero({ objects: [aServer(), aLinkedBinding()] });
+  const { resources } = sidero;
+  const effect = (draft: ServerBinding): void => void (draft.spec!.hostname = 'written');
+  const machine = { uuid: FIXTURE_UUID, names: {}, key: `key of ${FIXTURE_UUID}` };
+  const write = { machine, address: '127.0.0.2', eventId: 'id1', effect };
+  expect(await writeBinding(resources, { ...write, address: '127.0.0.3' })).toBe('moved');
+  expect(await writeBinding(resources, { ...write, machine: { ...machine, key: 'of the boot before' } })).toBe('moved');
+  expect((await resources.get(ServerBindingKind, { name: FIXTURE_UUID }, { live: true }))?.spec?.hostname).toBeUndefined();
+  expect([await writeBinding(resources, write), await writeBinding(resources, { ...write, eventId: 'id2' })]).toEqual(['applied', 'unchanged']);
 });
 
 test('a binding that is younger than what is known here is asked for, and nobody is asked for twice in a row', async () => {
