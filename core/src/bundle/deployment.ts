@@ -133,5 +133,5 @@ function volumes(parts: readonly BundlePart[]): readonly object[] {
 
 /** `/dev/net/tun` is the volume `dev-tun`, as in the original. */
 function devicesOf(parts: readonly BundlePart[]): readonly { name: string; path: string }[] {
-  return parts.flatMap(({ devices = [] }) => devices.map((path) => ({ name: `dev-${path.split('/').at(-1)}`, path })));
+  return parts.flatMap(({ devices = [] }) => devices.map((path) => ({ name: `dev-${path.split('/').at(-1)?.toLowerCase()}`, path })));
 }

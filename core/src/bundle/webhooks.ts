@@ -11,8 +11,8 @@ const DEFAULT_SERVICE = 'sidero-webhook-service';
 /** Definitions of the kinds. One listener serves all webhooks, with one certificate. */
 export function definitions(kinds: readonly CustomResource[]): readonly BundleObject[] {
   return kinds.map(({ definition }) => {
-    const { annotations, ...metadata } = definition.metadata;
-    return { ...definition, metadata: { ...metadata, annotations: { ...annotations, ...INJECT } } };
+    const { annotations, labels, ...metadata } = definition.metadata;
+    return { ...definition, metadata: { ...metadata, labels: { ...LABELS, ...labels }, annotations: { ...annotations, ...INJECT } } };
   });
 }
 
