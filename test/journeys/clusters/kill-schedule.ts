@@ -9,8 +9,8 @@ import { configOf } from './played-talos.ts';
 
 const MACHINES = 3;
 const ACTIONS = 14;
-const BEGIN_TIMEOUT_MS = 30_000;
-const SETTLE_TIMEOUT_MS = 90_000;
+const BEGIN_PATIENCE_MS = 30_000;
+const SETTLE_TIMEOUT_MS = 180_000;
 const namespace = 'default';
 
 /** A schedule under way. */
@@ -161,8 +161,7 @@ async function play(run: Run): Promise<void> {
   await make(run);
   await make(run);
   // Most schedules begin with Talos on some disk, so that there is something to lose.
-  const isRunning = async () => assert(world.talos.some(({ runs }) => runs));
-  if (random.chance(0.75)) await until(isRunning, BEGIN_TIMEOUT_MS);
+  if (random.chance(0.75)) await world.firstTalos(BEGIN_PATIENCE_MS);
   for (let index = 0; index < ACTIONS; index++) {
     await delay(random.between(0, 200));
     await random.pick(ALL)(run);

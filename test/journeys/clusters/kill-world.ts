@@ -40,10 +40,11 @@ interface Life {
 }
 
 /** Everything of a run that its seed does not change. */
-const TIMING = { rebootTimeoutMs: 2000, powerPollMs: 1000 };
+// A busy host needs seconds for a boot: whoever is given less boots for ever.
+const TIMING = { rebootTimeoutMs: 5000, powerPollMs: 1000 };
 const ORPHAN_GRACE_MS = 1000;
 /** Of what an agent waits in reality. */
-const TIME_FACTOR = 0.004;
+const TIME_FACTOR = 0.01;
 const SIZES = { kernelBytes: 1000, initrdBytes: 1000 };
 
 /**
@@ -162,6 +163,12 @@ export class KillWorld implements AsyncDisposable {
       this.truth.list(ServerKind, {}, { live: true }),
     ]);
     return { bindings, machines, servers };
+  }
+
+  /** Resolves when Talos runs somewhere, or when it does not within so long. */
+  async firstTalos(patienceMs: number): Promise<void> {
+    const deadline = performance.now() + patienceMs;
+    while (!this.talos.some(({ runs }) => runs) && performance.now() < deadline) await delay(20);
   }
 
   /** Resolves when a machine enters a stage, or when none does for so long. */
