@@ -1,5 +1,6 @@
 import { isTrue, type Server, type ServerBinding, ServerBindingKind, type ServerClass, ServerClassKind, ServerKind } from '@sidero/core';
 import type { MetalMachine } from '@sidero/plugin-caps';
+import { siderolink } from '@sidero/plugin-siderolink';
 import { simulatedPower } from '@sidero/testing';
 import type { SimulatedBmc } from '@sidero/testing/bmc';
 import { Agent, fetch as fetchWith } from 'undici';
@@ -39,11 +40,11 @@ describe.skipIf(!isBuilt).each(['1.10', '1.14'] as const)("a cluster with Cluste
   let rack: TalosRack;
 
   beforeAll(async () => {
-    const [port = 0] = await freePorts(1);
-    workload = new WorkloadCluster({ name: 'rack-1', port, management: () => management });
+    const [port = 0, logPort = 0, eventPort = 0] = await freePorts(3);
+    workload = new WorkloadCluster({ name: 'rack-1', port, sideroLink: 'real', management: () => management });
     management = await startManagementCluster({
       release,
-      plugins: [simulatedPower((uuid) => bmcs.get(uuid))],
+      plugins: [simulatedPower((uuid) => bmcs.get(uuid)), siderolink({ tunnel: 'loopback', logPort, eventPort })],
       environment: { name: CLASS, args: ['talos.platform=metal'] },
     });
     rack = await plugIn(management.plane, { count: MACHINES, bmcs, onEvent: (event) => workload.tell(event) });
