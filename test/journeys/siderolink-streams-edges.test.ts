@@ -152,16 +152,26 @@ test('two bindings with one address are nobody, until one is gone', async () => 
 test('while the API is away no event is acknowledged, and logs still come', async () => {
   const sidero = await testSidero({ objects: [aServer(), aLinkedBinding()] });
   await using away = createResourcesOf(sidero.kubeConfig);
-  await sidero.close();
   const [port = 0] = await freeTcpPorts(1);
   const directory = new LiveDirectory(away.resources);
+  const stop = new AbortController();
+  away.resources.start(stop.signal);
+  const running = directory.run(stop.signal);
+  await until(() => expect(directory.byAddress('127.0.0.2')).toBeDefined());
+  await sidero.close();
   const given = { resources: away.resources, directory, log: silentLogger(), metrics: createMetrics() };
-  await serve(eventSink({ ...given, port, negativeAddressFilter: [], take: async () => undefined }));
+  const taken: unknown[] = [];
+  await serve(eventSink({ ...given, port, negativeAddressFilter: [], take: async (record) => void taken.push(record) }));
   await using sink = new SinkClient('127.0.0.2', port);
   expect(await sink.publish(eventBytes('id1', PhaseEventSchema, { phase: 'install' }))).toMatchObject({ code: UNAVAILABLE });
+  await using stranger = new SinkClient('127.0.0.3', port);
+  expect(await stranger.publish(eventBytes('id1', PhaseEventSchema, { phase: 'install' }))).toMatchObject({ code: UNAVAILABLE });
+  expect(taken).toEqual([]);
   const { port: logPort, lines } = await logs(away.resources);
   (await logConnection('127.0.0.2', logPort)).end('{"msg":"a"}\n');
   await until(() => expect(lines).toEqual(['{"msg":"a"}']));
+  stop.abort();
+  await running;
 });
 
 function createResourcesOf(kubeConfig: TestSidero['kubeConfig']) {
