@@ -14,11 +14,13 @@ export async function forgetServers(resources: ResourceClient, kept: readonly Ke
   await watching;
 }
 
-// Asked for one by one, from the API itself. One that knows no server at all is more likely the wrong one.
+// An API that knows no server at all is more likely the wrong one.
 async function forgetGone(resources: ResourceClient, lines: KeptLines, signal: AbortSignal): Promise<void> {
-  if ((await resources.list(ServerKind, {}, { live: true })).length === 0) return;
+  const known = new Set((await resources.list(ServerKind, {}, { live: true })).map(({ metadata }) => metadata.name));
+  if (known.size === 0) return;
   for (const name of await lines.servers()) {
     if (signal.aborted) return;
+    if (known.has(name)) continue;
     const server = await resources.get(ServerKind, { name }, { live: true });
     if (!server) await lines.remove(name);
   }
