@@ -20,7 +20,7 @@ import {
 } from '@sidero/core';
 import { ProvisionRequestSchema, type ProvisionResponse, ProvisionService, serviceDefinition } from '@sidero/plugin-siderolink/protocol';
 import { aBinding, aServer } from '@sidero/testing';
-import { createNamespace, forward, type ManagementPlane, type Namespace, startManagementPlane } from '@sidero/testing/qemu';
+import { createNamespace, forward, type ManagementPlane, type Namespace, type Place, startManagementPlane } from '@sidero/testing/qemu';
 import { freePorts } from '../loopback.ts';
 import { type LinkEventName, startTalosMachines, type TalosBoot, type TalosEvent, type TalosMachines } from '../talos/talos-machines.ts';
 import type { Observed } from './observer.ts';
@@ -28,6 +28,7 @@ import type { Observed } from './observer.ts';
 /** Of the management plane on the wire. */
 const SERVER = '10.98.0.1';
 const NODES = '10.98.0.2';
+const NAME = 'sidero.test';
 const CLUSTER = 'rack-1';
 
 const MetalMachineKind: Kind<KubeObject> = {
@@ -42,8 +43,8 @@ const MachineKind: Kind<KubeObject> = { apiVersion: 'cluster.x-k8s.io/v1beta1', 
 export interface LinkSiteOptions {
   /** How many bound servers there are. */
   readonly servers: number;
-  /** At which machines reach us. Default the address on the wire. */
-  readonly endpoint?: string;
+  /** More addresses at which machines reach us; we are then told a name that has all of them. */
+  readonly moreAddresses?: readonly string[];
   /** Kernel logs are counted, and not written down. */
   readonly isCounting?: boolean;
 }
@@ -253,7 +254,7 @@ async function prepare(stack: AsyncDisposableStack, options: LinkSiteOptions): P
     plugin('@sidero/plugin-siderolink', { tunnel: 'user-space', interface: `lk${process.pid}` }),
     plugin('./observer.ts', { file: streamFile, isCounting: options.isCounting ?? false }),
   ];
-  const endpoint = options.endpoint ?? SERVER;
+  const endpoint = options.moreAddresses ? NAME : SERVER;
   const site = { endpoint, apiPort: http, healthAddress: 'off', diagnosticsAddress: `127.0.0.1:${diagnostics}`, insecureDiagnostics: true };
   await writeFile(config, JSON.stringify({ ...site, plugins }));
   return { options, dir, streamFile, server, nodes, http, diagnostics, config, log: [] };
@@ -270,9 +271,18 @@ async function wire(server: Namespace, nodes: Namespace): Promise<void> {
   }
 }
 
-function startPlane({ server, dir, config, log }: Prepared): Promise<ManagementPlane> {
+async function startPlane({ server, dir, config, log, options }: Prepared): Promise<ManagementPlane> {
   const env = { SIDERO_FETCH_ENVIRONMENTS: 'false', SIDERO_LOG_LEVEL: process.env['SIDERO_LOG_LEVEL'] ?? 'info' };
-  return startManagementPlane(server, { config, dataDir: join(dir, 'data'), env, onText: (text) => void log.push(text) });
+  const place = options.moreAddresses ? await placeWithNames(server, { dir, addresses: [SERVER, ...options.moreAddresses] }) : server;
+  return startManagementPlane(place, { config, dataDir: join(dir, 'data'), env, onText: (text) => void log.push(text) });
+}
+
+/** The namespace, and in it for whoever is started a file of names of its own. */
+async function placeWithNames(server: Namespace, { dir, addresses }: { dir: string; addresses: readonly string[] }): Promise<Place> {
+  const hosts = join(dir, 'hosts');
+  await writeFile(hosts, `127.0.0.1 localhost\n${addresses.map((address) => `${address} ${NAME}\n`).join('')}`);
+  const script = 'mount --bind "$0" /etc/hosts && exec "$@"';
+  return { start: (command, options) => server.start(['unshare', '--mount', 'sh', '-c', script, hosts, ...command], options) };
 }
 
 function clientOf({ dir }: Prepared, stack: AsyncDisposableStack): ResourceClient {
