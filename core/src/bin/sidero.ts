@@ -9,7 +9,8 @@ try {
   await program.parseAsync();
 } catch (thrown) {
   process.stderr.write(`sidero: ${thrown instanceof SideroError ? thrown.toText() : String((thrown as Error).stack ?? thrown)}\n`);
-  process.exitCode = 1;
+  // A connection to the API that a failed start leaves would keep the process, and nobody would start it again.
+  process.exit(1);
 }
 
 // Plugins bring subcommands of their own; the config is read only when none of core's was asked for. Help does without one.

@@ -6,7 +6,7 @@ import type { ServerBinding } from '@sidero/core';
 import { promisify } from 'node:util';
 import { writeStandIns } from '@sidero/testing';
 import { dump } from 'js-yaml';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { freePorts } from '../loopback.ts';
 import { type Program, startProgram, untilReady } from '../program.ts';
 import { isPossible } from '../sidero-on-kubernetes.ts';
@@ -59,7 +59,9 @@ describe.skipIf(!isPossible || !isClusterApiBuilt())('clusterctl takes an instal
   let folder: string;
   let api: Awaited<ReturnType<typeof startAuditedApi>>;
   let config: string;
+  let installed: InstalledSidero;
   let manager: Program | undefined;
+  let isLeader: () => Promise<boolean>;
 
   const kubectl = async (args: readonly string[], input?: object): Promise<string> => {
     const { code, stdout, stderr } = await api.kubectl(args, input && JSON.stringify(input));
@@ -97,7 +99,7 @@ describe.skipIf(!isPossible || !isClusterApiBuilt())('clusterctl takes an instal
     });
     await initManagementCluster({ kubeconfigPath: api.kubeconfigPath, clusterctl: { release: '1.10', config } }, `sidero:${ORIGINAL}`);
     await kubectl(['wait', '--for=condition=Established', '--timeout=60s', 'crd', '--all']);
-    for (const object of [SERVER, BINDING, SECRET, HELD]) await kubectl(['create', '-f', '-'], object);
+    for (const object of [SERVER, BINDING, HELD]) await kubectl(['create', '-f', '-'], object);
   }, 180_000);
   afterAll(async () => {
     await manager?.kill();
@@ -121,8 +123,19 @@ describe.skipIf(!isPossible || !isClusterApiBuilt())('clusterctl takes an instal
     expect((await binding()).metadata.uid).toBe(before.metadata.uid);
   });
 
-  test('and our manager leads in its place, with the environment and the rights of its Deployment', { timeout: 120_000 }, async () => {
-    manager = await startManager(await playTheCluster(api, folder));
+  test('our manager does not start without the key of the tunnels that machines have', { timeout: 120_000 }, async () => {
+    installed = await playTheCluster(api, folder);
+    manager = await startManager(installed);
+    await vi.waitFor(() => expect(manager?.ended()).toContain('ended (1)'), { timeout: 90_000, interval: 200 });
+    expect(manager.ended()).toContain('SIDERO_SIDEROLINK_SECRET_MISSING');
+  });
+
+  test('and leads in place of the original once it is there, with the environment and the rights of its Deployment', {
+    timeout: 120_000,
+  }, async () => {
+    await kubectl(['create', '-f', '-'], SECRET);
+    manager = await startManager(installed);
+    await untilReady(manager, 'sidero', isLeader);
     const holder = await kubectl(['get', 'lease', LEASE, '-n', NAMESPACE, '-o', 'jsonpath={.spec.holderIdentity}']);
     expect(holder).toMatch(/^sidero-ts_/);
     expect(JSON.parse(await kubectl(['get', 'secret', 'siderolink', '-n', 'default', '-o', 'json']))).toMatchObject({ data: SECRET.data });
@@ -162,7 +175,7 @@ describe.skipIf(!isPossible || !isClusterApiBuilt())('clusterctl takes an instal
     const image = join(folder, 'image');
     const workingDir = join(image, 'config');
     await mkdir(workingDir, { recursive: true });
-    await symlink(join(ROOT, 'node_modules'), join(image, 'node_modules'));
+    await symlink(join(ROOT, 'node_modules'), join(image, 'node_modules')).catch(() => undefined);
     const plugins = ['agent', 'boot-ipxe', 'caps'].map((name) => `@sidero/plugin-${name}`);
     const siderolink = { from: '@sidero/plugin-siderolink', options: { tunnel: 'loopback' } };
     await writeFile(join(image, 'sidero.config.yaml'), dump({ plugins: [...plugins, siderolink] }));
@@ -188,8 +201,8 @@ describe.skipIf(!isPossible || !isClusterApiBuilt())('clusterctl takes an instal
     await letGo();
     const command = `cd ${workingDir} && exec ${process.execPath} --conditions=source ${join(ROOT, 'core/bin/sidero.js')} start`;
     const program = startProgram('/bin/sh', ['-c', command], env);
-    const isLeader = async () => program.said().includes('"msg":"leading"') && (await fetch(`http://127.0.0.1:${health}/readyz`)).ok;
-    return untilReady(program, 'sidero', isLeader);
+    isLeader = async () => program.said().includes('"msg":"leading"') && (await fetch(`http://127.0.0.1:${health}/readyz`)).ok;
+    return program;
   }
 });
 
