@@ -147,7 +147,8 @@ async function wishOf({ address, dir }: Network): Promise<RackWish> {
   const { pem: cert, keyFile } = await makeCertificate(dir);
   const install = `{disk: /dev/vda, image: "http://${address}:8081/env/${ENVIRONMENT}/disk.img"}`;
   return {
-    kernelArgs: ['console=ttyS0', 'loglevel=3', 'panic=10', 'talos.platform=metal'],
+    // A kernel that UEFI starts finds its initial RAM disk by name.
+    kernelArgs: ['console=ttyS0', 'initrd=initramfs.xz', 'loglevel=3', 'panic=10', 'talos.platform=metal'],
     strategicPatches: [`machine: {install: ${install}}`],
     machineCa: { cert, key: await readFile(keyFile, 'utf8') },
   };
