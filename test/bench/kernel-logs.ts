@@ -1,13 +1,16 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Worker } from 'node:worker_threads';
 import { definePlugin } from '@sidero/core';
 import { aServer } from '@sidero/testing';
 import * as z from 'zod';
+import { readKeptLines } from '../../plugins/siderolink/src/kept/read-kept-lines.ts';
 import { createAnnotate } from '../../plugins/siderolink/src/logs/annotated-line.ts';
 import { RecordSplitter } from '../../plugins/siderolink/src/logs/record-splitter.ts';
 import { aLinkedBinding, streamsPlane } from '../journeys/siderolink-streams/streams-plane.ts';
+import { logConnection } from '../journeys/siderolink-streams/talos-node.ts';
 import { type SendOrder, talosLines } from './kernel-log-sender.ts';
 import type { Measurement } from './measure.ts';
 
@@ -16,6 +19,7 @@ const LINES = 20_000;
 const TOTAL = MACHINES * LINES;
 const ALONE = 200_000;
 const CHUNK = 65_536;
+const FOLLOWED = 300;
 const names = { server_uuid: '6b121f82-24a8-4611-9d23-fa1a5ba564f0', cluster: 'mc', namespace: 'default', metal_machine: 'mm-1', machine: 'm-1' };
 
 interface Run {
@@ -30,11 +34,20 @@ export async function measureKernelLogs(): Promise<readonly Measurement[]> {
   const [, alone] = [0, 1].map(() => ({ ours: annotateAll(), peer: parseAll() }));
   const peer = await throughReadline();
   const ours = await throughStreams();
+  const follow = await followed();
   const bare = 'readline, JSON.parse, JSON.stringify';
   const note = `${MACHINES} machines, ${TOTAL} lines, none lost; to a plugin, to disk and to a socket`;
   return [
     { what: 'kernel log lines, named', ours: alone!.ours, unit: '/s', digits: 0, peer: { name: 'JSON.parse, JSON.stringify', value: alone!.peer } },
     { what: 'kernel log lines over TCP', ours: ours.perSecond, unit: '/s', digits: 0, peer: { name: bare, value: peer.perSecond }, note },
+    {
+      what: 'kernel log line to `sidero logs -f`, p50',
+      ours: follow.p50,
+      unit: 'ms',
+      digits: 1,
+      note: `${FOLLOWED} lines, one at a time, over TCP and disk`,
+    },
+    { what: 'kernel log line to `sidero logs -f`, p99', ours: follow.p99, unit: 'ms', digits: 1 },
     { what: 'kernel log over TCP, CPU a line', ours: ours.cpuUs, unit: 'µs', digits: 1, peer: { name: bare, value: peer.cpuUs }, note: 'event loop' },
   ];
 }
@@ -78,6 +91,27 @@ async function throughStreams(): Promise<Run> {
   const objects = machines.flatMap(({ address, uuid }) => [aServer({ spec: { hardware: { system: { uuid } } } }), aLinkedBinding(address, uuid)]);
   await using plane = await streamsPlane({ objects, plugins: [counter()], isWitnessed: false });
   return await timed({ port: plane.logPort, addresses: machines.map(({ address }) => address), lines: LINES }, done.promise);
+}
+
+/** From the writing of a line by the machine until a follower prints it. */
+async function followed(): Promise<{ p50: number; p99: number }> {
+  await using plane = await streamsPlane({ objects: [aServer(), aLinkedBinding()], isWitnessed: false });
+  const socket = await logConnection('127.0.0.2', plane.logPort);
+  const stop = new AbortController();
+  const lines = readKeptLines(join(plane.dataDir, 'logs', aServer().metadata.name), { follow: true, signal: stop.signal });
+  const tookMs: number[] = [];
+  for (let index = 0; index < FOLLOWED; index++) {
+    const startedMs = performance.now();
+    socket.write(talosLines(index, 1));
+    for (let seen = false; !seen; ) seen = ((await lines.next()).value as readonly string[]).length > 0;
+    tookMs.push(performance.now() - startedMs);
+  }
+  stop.abort();
+  socket.destroy();
+  await lines.return(undefined);
+  const sorted = tookMs.toSorted((a, b) => a - b);
+  const at = (share: number) => sorted[Math.floor((sorted.length - 1) * share)] ?? Number.NaN;
+  return { p50: at(0.5), p99: at(0.99) };
 }
 
 async function throughReadline(): Promise<Run> {

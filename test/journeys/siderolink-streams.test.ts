@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -302,11 +302,14 @@ describe('where records go', () => {
 
   test('to a laptop through the management listener, for whom the Kubernetes API lets; nothing stays of a server that is gone', async () => {
     const site = { diagnosticsAddress: '127.0.0.1:0' };
+    // Of a server that was deleted while nobody looked.
+    await mkdir(join(dataDir, 'logs', 'gone'), { recursive: true });
     await using plane = await streamsPlane({ dataDir, site, objects: [aServer(), aLinkedBinding()] });
     await using sink = new SinkClient('127.0.0.2', plane.eventPort);
     await sink.publish(eventBytes('id7', TaskEventSchema, { task: 't' }));
     const from = `https://127.0.0.1:${plane.sidero.running.diagnosticsPort}`;
     const token = plane.sidero.kubeConfig.getCurrentUser()!.token;
+    await until(() => expect(existsSync(join(dataDir, 'logs', 'gone'))).toBe(false));
     // Acknowledged is on disk.
     expect(await printed({}, kinds.events)).toHaveLength(1);
     const { stream, lines } = output();
