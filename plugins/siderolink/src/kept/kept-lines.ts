@@ -83,11 +83,14 @@ export class KeptLines {
     while (this.#flushing) await this.#flushing;
   }
 
-  /** Everything of a server that is gone. */
+  /** Removes everything of a server that is gone; never rejects. */
   async remove(uuid: string): Promise<void> {
     await this.written(uuid);
     this.#shelves.delete(uuid);
-    await rm(join(this.#options.folder, uuid), { recursive: true, force: true });
+    const { folder, log } = this.#options;
+    await rm(join(folder, uuid), { recursive: true, force: true }).catch((cause: unknown) => {
+      log.warn({ server: uuid, folder, reason: messageOf(cause) }, 'what was kept of a server that is gone cannot be removed');
+    });
   }
 
   /** Servers of which something is kept. */

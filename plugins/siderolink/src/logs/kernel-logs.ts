@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { clientAddress, failure, type Logger, type MachineNames, type Metrics } from '@sidero/core';
 import type { LinkListener, LinkPlace } from '../link.ts';
 import type { LiveDirectory } from '../machines/live-directory.ts';
@@ -35,6 +36,8 @@ export interface KernelLogOptions {
 
 /** Of all machines. */
 const MAX_CONNECTIONS = 16_384;
+/** How long the API is asked who somebody is before his log is read without names. Talos gives a write up after 5 s. */
+const ASK_MS = 2000;
 const NOBODY: MachineNames = {};
 
 /** Takes kernel logs as Talos sends them: JSON objects over TCP. Who it is, is told by the address in the tunnel, and by nothing else. */
@@ -154,7 +157,8 @@ class Sender {
   async read(): Promise<void> {
     const { directory, log, meters, recordMs = 30_000 } = this.#options;
     // Its binding may be younger than what is known here. When nobody can tell, the log still comes, without names.
-    await directory.findMachine(this.#address).catch(() => undefined);
+    const asked = directory.findMachine(this.#address).catch(() => undefined);
+    await Promise.race([asked, delay(ASK_MS, undefined, { ref: false })]);
     const late = (): void => void (meters.wasted('late'), this.#socket.destroy());
     let patience: NodeJS.Timeout | undefined;
     try {
