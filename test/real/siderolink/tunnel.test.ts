@@ -68,7 +68,8 @@ describe.skipIf(!isPossible)('WireGuard in user space', () => {
     const backMs = performance.now() - killedMs;
     await expect.poll(async () => site.server.run(['wg', 'show', site.device, 'latest-handshakes']), { interval: 50 }).not.toMatch(/\t0\n/);
     const handshakeMs = performance.now() - killedMs;
-    console.log(`peers back after ${Math.round(backMs)} ms, handshake after ${Math.round(handshakeMs)} ms`);
+    // 0.2 s and 0.3 s on an idle host; WireGuard's own timers take 15 s and more.
+    expect([backMs < 8000, handshakeMs < 10_000]).toEqual([true, true]);
     expect(await site.metrics()).toContain('sidero_siderolink_restarts_total{cause="device"} 1');
     await node.ping();
   });

@@ -13,6 +13,7 @@ const bindingWith = (annotations: Record<string, string> = {}): ServerBinding =>
   spec: { metalMachineRef: { namespace: 'default', name: 'mm' } },
 });
 const pinned = (machine: string) => ({ [PIN_ANNOTATION]: pinOf(bindingWith(), machine) });
+const SHOWN = { [JOIN_ANNOTATION]: 'shown' };
 const judged = (
   given: { token?: string; machine?: string; annotations?: Record<string, string>; own?: boolean },
   bootAuth: 'require' | 'report' = 'require',
@@ -35,8 +36,9 @@ describe.each([
   ["none, by the user's own argument", { own: true, annotations: { [JOIN_ANNOTATION]: 'shown' } }, { admitted: 'own-argument' }],
   ['a wrong one with the own argument', { own: true, token: 'join v' }, { refused: 'token' }],
   ['its token and its disk', { token: 'join u', machine: 'm', annotations: pinned('m') }, { admitted: 'proven' }],
-  ['its token and another disk', { token: 'join u', machine: 'n', annotations: pinned('m') }, { refused: 'machine' }],
-  ['its token and no disk', { token: 'join u', annotations: pinned('m') }, { refused: 'machine' }],
+  ['its token and another disk', { token: 'join u', machine: 'n', annotations: { ...pinned('m'), ...SHOWN } }, { refused: 'machine' }],
+  ['its token and no disk', { token: 'join u', annotations: { ...pinned('m'), ...SHOWN } }, { refused: 'machine' }],
+  ['its token, and another disk than one without a token had', { token: 'join u', machine: 'n', annotations: pinned('m') }, { admitted: 'proven' }],
   ['no token and another disk', { machine: 'n', annotations: pinned('m') }, { refused: 'machine' }],
 ] as const)('a machine that shows %s', (_, given, verdict) => {
   test('is judged by it', async () => {

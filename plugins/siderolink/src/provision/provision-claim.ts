@@ -31,7 +31,7 @@ export type ProvisionVerdict =
 export async function judgeProvision(tokens: MachineTokens, bootAuth: Site['bootAuth'], claim: ProvisionClaim): Promise<ProvisionVerdict> {
   const byToken = await judgeToken(tokens, claim);
   if ('refused' in byToken) return bootAuth === 'require' ? byToken : { admitted: 'unproven', why: byToken.why };
-  const stranger = problemOfPin(claim.binding, claim.machineToken);
+  const stranger = problemOfMachine(claim.binding, claim.machineToken, byToken.admitted);
   if (!stranger) return byToken;
   return bootAuth === 'require' ? { refused: 'machine', why: stranger } : { admitted: 'unproven', why: stranger };
 }
@@ -52,10 +52,13 @@ export function mustShowToken({ metadata: { annotations } }: ServerBinding): boo
   return ['given', 'shown'].includes(annotations?.[JOIN_ANNOTATION] ?? '');
 }
 
-/** Why it cannot be the machine that joined before, as a clause; undefined when it can. */
-export function problemOfPin(binding: ServerBinding, machineToken: string): string | undefined {
-  const pin = binding.metadata.annotations?.[PIN_ANNOTATION];
-  if (!pin || pin === pinOf(binding, machineToken)) return undefined;
+/**
+ * Why it cannot be the machine that joined before, as a clause; undefined when it can. A machine that shows its token is believed over one
+ * that never did.
+ */
+export function problemOfMachine(binding: ServerBinding, machineToken: string, admitted: string): string | undefined {
+  const { [PIN_ANNOTATION]: pin, [JOIN_ANNOTATION]: shown } = binding.metadata.annotations ?? {};
+  if (!pin || pin === pinOf(binding, machineToken) || (admitted === 'proven' && shown !== 'shown')) return undefined;
   return machineToken === '' ? 'the machine that joined before keeps a token on its disk, and this one shows none' : 'another machine joined before';
 }
 

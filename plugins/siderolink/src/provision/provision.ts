@@ -8,7 +8,7 @@ import type { ProvisionRequest } from '../protocol/siderolink_pb.ts';
 import type { TunnelState } from '../tunnel/tunnel-service.ts';
 import { Arrivals } from './arrivals.ts';
 import { hasOwnArgument } from './own-argument.ts';
-import { JOIN_ANNOTATION, judgeProvision, PIN_ANNOTATION, pinOf, problemOfPin, type ProvisionVerdict } from './provision-claim.ts';
+import { JOIN_ANNOTATION, judgeProvision, mustShowToken, PIN_ANNOTATION, pinOf, problemOfMachine, type ProvisionVerdict } from './provision-claim.ts';
 
 /** Annotation of a binding: the version of Talos that the machine told when it joined. */
 export const VERSION_ANNOTATION = 'metal.sidero.dev/talos-version';
@@ -135,9 +135,7 @@ export class Provisioning {
     const keeps = await this.#mayKeep(judged, installation);
     let overtaken = false;
     const written = await sidero.resources.change(ServerBindingKind, { name: asked.uuid }, (draft) => {
-      // What was judged must still be so: the same allocation, and no other machine since.
-      overtaken =
-        draft.metadata.uid !== judged.metadata.uid || (verdict.admitted !== 'unproven' && problemOfPin(draft, asked.machineToken) !== undefined);
+      overtaken = draft.metadata.uid !== judged.metadata.uid || wasOvertaken(draft, asked, verdict.admitted);
       if (overtaken) return false;
       const before = draft.spec?.siderolink;
       const given = before && keeps && before.address === judged.spec?.siderolink?.address ? before.address : address;
@@ -204,6 +202,12 @@ function namesInUse({ spec }: ServerBinding): readonly string[] {
   const plain = canonicalAddress(withoutPrefix(address));
   const parsed = parseKey(publicKey);
   return [...(plain ? [plain] : []), ...('key' in parsed ? [parsed.key] : [])];
+}
+
+/** What was judged must still be so when it is written: another machine may have joined meanwhile, or shown the token. */
+function wasOvertaken(draft: ServerBinding, { machineToken }: Asked, admitted: string): boolean {
+  if (admitted === 'unproven') return false;
+  return (admitted === 'open' && mustShowToken(draft)) || problemOfMachine(draft, machineToken, admitted) !== undefined;
 }
 
 /** Asks the replica with the tunnel to say when the machine is let in; without a key nobody need be asked. */

@@ -13,6 +13,8 @@ const PEERS_A_COMMAND = 200;
 /** The kernel's WireGuard. A device that an earlier process of ours left is taken over, with the sessions it has. */
 export const openKernelTunnel: OpenTunnel = async (plan) => {
   const { interface: name } = plan;
+  if ((await run(['wg', '--version'])).code !== 0)
+    throw unavailable(name, 'wg is not installed', 'install wireguard-tools (Debian package of that name)');
   const kind = await kindOfInterface(name);
   refuseForeign(name, kind);
   if (kind === 'tun') await deleteInterface(name);
@@ -31,7 +33,7 @@ async function create(name: string): Promise<void> {
   const { code, problem } = await run(['ip', 'link', 'add', 'dev', name, 'type', 'wireguard']);
   if (code === 0) return;
   const next = "load the module wireguard and run with the capability NET_ADMIN, or leave the choice to tunnel: 'auto'";
-  throw failure('SIDERO_SIDEROLINK_TUNNEL_UNAVAILABLE', { interface: name, why: `the kernel makes no WireGuard device (${problem})`, next });
+  throw unavailable(name, `the kernel makes no WireGuard device (${problem})`, next);
 }
 
 function tunnelOf({ interface: name }: TunnelPlan): Tunnel {
@@ -93,4 +95,8 @@ async function wg(args: readonly string[]): Promise<string> {
   const { code, output, problem } = await run(['wg', ...args]);
   if (code === 0) return output;
   throw failure('SIDERO_SIDEROLINK_TUNNEL_FAILED', { what: `wg ${args.slice(0, 2).join(' ')}`, problem });
+}
+
+function unavailable(name: string, why: string, next: string): Error {
+  return failure('SIDERO_SIDEROLINK_TUNNEL_UNAVAILABLE', { interface: name, why, next });
 }

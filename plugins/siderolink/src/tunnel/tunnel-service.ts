@@ -18,6 +18,8 @@ const WAITS_MS = [0, 200, 1000, 3000, 10_000];
 /** A tunnel that stood for so long was no failure in a row. */
 const STEADY_MS = 60_000;
 const LISTEN_AGAIN_MS = 2000;
+/** Listeners have so long to let go of their ports before the next device comes up. */
+const CLOSE_MS = 1000;
 
 /** What this replica's tunnel is now, for those who answer machines. */
 export interface TunnelState {
@@ -87,8 +89,9 @@ class TunnelRunner {
     this.#isUp(1);
     sidero.log.info({ tunnel: tunnel.kind, interface: plan.interface, address, port: plan.port }, 'SideroLink is up');
     ready();
+    const serving = this.#serve(installation, AbortSignal.any([signal, life.signal]));
     try {
-      const cause = await this.#live({ tunnel, keeper, installation, signal: AbortSignal.any([signal, life.signal]) });
+      const cause = await this.#live({ tunnel, keeper, signal: AbortSignal.any([signal, life.signal]) });
       if (signal.aborted) return 'ended';
       this.#restarted({ cause: cause.kind });
       sidero.log.error({ problem: cause.text }, 'the SideroLink tunnel is lost, and made anew');
@@ -96,30 +99,27 @@ class TunnelRunner {
     } finally {
       state.keeper = undefined;
       this.#isUp(0);
+      this.#meters.count([]);
       life.abort();
+      await Promise.race([serving, delay(CLOSE_MS, undefined, { ref: false })]);
     }
   }
 
-  async #live(given: {
-    tunnel: Tunnel;
-    keeper: PeerKeeper;
-    installation: KnownInstallation;
-    signal: AbortSignal;
-  }): Promise<{ kind: string; text: string }> {
-    const { tunnel, keeper, installation, signal } = given;
+  async #live({ tunnel, keeper, signal }: { tunnel: Tunnel; keeper: PeerKeeper; signal: AbortSignal }): Promise<{ kind: string; text: string }> {
     const replaced = new Promise<{ kind: string; text: string }>((resolve) =>
       this.#given.desk.watch(() => resolve({ kind: 'secret', text: 'the Secret is another one' }), signal),
     );
-    const place: LinkPlace = {
-      host: installation.serverAddress,
-      isMachine: (from) => installation.network.isMachine(canonicalAddress(from) ?? ''),
-    };
-    for (const listener of this.#given.listeners) void this.#listen(listener, place, signal);
     const kept = keeper.run(signal).then(
       () => ({ kind: 'stopped', text: 'it was stopped' }),
       (thrown: unknown) => ({ kind: 'device', text: messageOf(thrown) }),
     );
     return Promise.race([kept, replaced, tunnel.lost.then((text) => ({ kind: 'device', text }))]);
+  }
+
+  /** Settles once all listeners have ended after the abort. */
+  async #serve({ serverAddress, network }: KnownInstallation, signal: AbortSignal): Promise<void> {
+    const place: LinkPlace = { host: serverAddress, isMachine: (from) => network.isMachine(canonicalAddress(from) ?? '') };
+    await Promise.all(this.#given.listeners.map((listener) => this.#listen(listener, place, signal)));
   }
 
   // A listener that fails must not take the tunnel with it.
