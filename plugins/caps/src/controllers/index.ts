@@ -16,7 +16,7 @@ export function addControllers(sidero: Sidero, given: { readonly clusterApi: Clu
   const workloads = new WorkloadClusters({ resources, log: log.child({ room: 'workload clusters' }), metrics });
   declareIndexes(resources);
   controllers.add(metalClusters(parts));
-  controllers.add(metalMachines(parts));
+  controllers.add(metalMachines({ ...parts, workloads }));
   controllers.add(serverBindings(parts));
   controllers.add(nodeProviderIds({ ...parts, workloads }));
   hooks.wipe.tapPromise('caps', (plan, server) => ('hold' in plan ? Promise.resolve(plan) : holdForMachines(parts, plan, server)));

@@ -33,12 +33,23 @@ export function paintPaused(draft: MetalMachine, now: Date): void {
   paint(draft, [], { now, isPaused: true });
 }
 
-/** A MetalMachine with a server. `server` is undefined when its Server does not exist. */
-export function paintBound(
-  draft: MetalMachine,
-  given: { readonly binding: ServerBinding; readonly server: Server | undefined; readonly now: Date },
-): void {
-  const { binding, server, now } = given;
+/** That a Node has no provider id, and why. */
+export function providerUpdateFailed(message: string): Observation {
+  return { type: 'ProviderSet', status: 'False', reason: 'ProviderUpdateFailed', severity: 'Warning', message };
+}
+
+/** What a MetalMachine with a server is told of. */
+export interface Bound {
+  readonly binding: ServerBinding;
+  /** Undefined when its Server does not exist. */
+  readonly server: Server | undefined;
+  /** Why the API of its cluster cannot be used, as far as that is known: told with the rest, while nothing is known of its Node. */
+  readonly nodeTrouble?: string | undefined;
+  readonly now: Date;
+}
+
+/** A MetalMachine with a server. */
+export function paintBound(draft: MetalMachine, { binding, server, nodeTrouble, now }: Bound): void {
   const { name } = binding.metadata;
   unblockMove(draft);
   draft.spec = { ...draft.spec, providerID: providerIdOf(name) };
@@ -59,7 +70,8 @@ export function paintBound(
     ...(zone ? { failureDomain: zone } : {}),
   };
   copyConditions(draft, binding);
-  paint(draft, [ready], { now, isPaused: false });
+  const isNodeNew = nodeTrouble !== undefined && conditionOf(draft.status.conditions, 'ProviderSet') === undefined;
+  paint(draft, isNodeNew ? [ready, providerUpdateFailed(nodeTrouble)] : [ready], { now, isPaused: false });
 }
 
 /** A MetalMachine that has let its server go. */

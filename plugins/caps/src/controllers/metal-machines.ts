@@ -25,6 +25,7 @@ import { clusterNameOf, gatherFacts } from './metal-machine-facts.ts';
 import { paintBinding, paintBound, paintLetGo, paintPaused, paintPrepared, paintWaiting } from './metal-machine-picture.ts';
 import { isBoundBy, type MachineFacts, type MachineStep, namedServer, nextStep, type Waiting } from './metal-machine-step.ts';
 import { WaitingMachines } from './waiting-machines.ts';
+import type { WorkloadClusters } from './workload-clusters.ts';
 import { writeDifference } from './write-difference.ts';
 
 /** What the loop works with. */
@@ -32,6 +33,7 @@ export interface MetalMachineParts {
   readonly resources: ResourceClient;
   readonly lifecycle: Pick<Lifecycle, 'allocate'>;
   readonly clusterApi: ClusterApi;
+  readonly workloads: Pick<WorkloadClusters, 'trouble'>;
   readonly log: Logger;
   readonly now: () => Date;
 }
@@ -126,15 +128,16 @@ class MetalMachineLoop {
   }
 
   async #keep(facts: MachineFacts, { binding, spare }: Extract<MachineStep, { kind: 'keep' }>): Promise<Again> {
-    const { resources, now } = this.#parts;
-    const { metalMachine } = facts;
+    const { resources, workloads, now } = this.#parts;
+    const { metalMachine, cluster } = facts;
     const { name } = binding.metadata;
     const at = now();
     const kept = await this.#paintBinding(binding, (draft) => paintBinding(draft, metalMachine, at));
     if (!kept) return { requeueAfterMs: 0 };
     const server = await resources.get(ServerKind, { name });
     if (!server) this.waiting.add(metalMachine.metadata, ({ metadata }) => metadata.name === name);
-    await this.#paint(metalMachine, (draft) => paintBound(draft, { binding: kept, server, now: at }));
+    const nodeTrouble = cluster && workloads.trouble(cluster.metadata);
+    await this.#paint(metalMachine, (draft) => paintBound(draft, { binding: kept, server, nodeTrouble, now: at }));
     for (const other of spare) await this.#release(metalMachine, other);
     return undefined;
   }

@@ -5,6 +5,7 @@ import { NODE_LABEL } from '../machine-config/node-label.ts';
 import type { MetalMachine } from '../types.gen.ts';
 import { isPaused } from './contract.ts';
 import { gatherFacts } from './metal-machine-facts.ts';
+import { providerUpdateFailed } from './metal-machine-picture.ts';
 import { holds, type Observation, observe } from './observations.ts';
 import { type Node, NodeKind, type WorkloadClusters } from './workload-clusters.ts';
 import { writeDifference } from './write-difference.ts';
@@ -59,14 +60,10 @@ function hasProviderSet({ status }: MetalMachine): boolean {
 async function look(workloads: WorkloadClusters, cluster: Ref, server: string): Promise<Observation> {
   try {
     const problem = await workloads.use(cluster, (client) => setProviderId(client, server));
-    return problem === undefined ? holds('ProviderSet') : failed(problem);
+    return problem === undefined ? holds('ProviderSet') : providerUpdateFailed(problem);
   } catch (thrown) {
-    return failed(messageOf(thrown));
+    return providerUpdateFailed(messageOf(thrown));
   }
-}
-
-function failed(message: string): Observation {
-  return { type: 'ProviderSet', status: 'False', reason: 'ProviderUpdateFailed', severity: 'Warning', message };
 }
 
 /** Gives the Node of a server its provider id; or why it cannot have it. */

@@ -61,9 +61,9 @@ export class WorkloadClusters implements AsyncDisposable {
    */
   async use<R>(cluster: Ref, work: (client: ResourceClient) => Promise<R>): Promise<R> {
     const { restMs = 15_000, now = Date.now } = this.#options;
-    const key = `${cluster.namespace}/${cluster.name}`;
-    const rest = this.#resting.get(key);
-    if (rest && rest.untilMs > now()) throw failure('SIDERO_WORKLOAD_CLUSTER_AWAY', { cluster: key, problem: rest.problem });
+    const key = keyOf(cluster);
+    const resting = this.#restOf(key);
+    if (resting) throw resting;
     try {
       const done = await work(await this.#clientOf(cluster, key));
       this.#resting.delete(key);
@@ -75,10 +75,21 @@ export class WorkloadClusters implements AsyncDisposable {
     }
   }
 
+  /** Why `use` would not even try now; undefined when it would. */
+  trouble(cluster: Ref): string | undefined {
+    return this.#restOf(keyOf(cluster))?.message;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const open = [...this.#connections.values()];
     this.#connections.clear();
     await Promise.all(open.map(({ client }) => client.close()));
+  }
+
+  #restOf(key: string): Error | undefined {
+    const { now = Date.now } = this.#options;
+    const rest = this.#resting.get(key);
+    return rest && rest.untilMs > now() ? failure('SIDERO_WORKLOAD_CLUSTER_AWAY', { cluster: key, problem: rest.problem }) : undefined;
   }
 
   async #clientOf(cluster: Ref, key: string): Promise<ResourceClient> {
@@ -106,4 +117,8 @@ export class WorkloadClusters implements AsyncDisposable {
     }
     return connection.client;
   }
+}
+
+function keyOf({ namespace, name }: Ref): string {
+  return `${namespace}/${name}`;
 }
