@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { create, type DescMessage, type MessageInitShape } from '@bufbuild/protobuf';
 import { type Any, anyPack } from '@bufbuild/protobuf/wkt';
@@ -10,10 +10,11 @@ const RETRY_MS = 1000;
 /** What Talos tells of itself, one at a time and in order, each until it is acknowledged. */
 export class EventSender {
   readonly #events: { readonly id: string; readonly data: Any }[] = [];
+  readonly #ids = new EventIds();
   #wake = () => {};
 
   tell<S extends DescMessage>(schema: S, event: MessageInitShape<S>): void {
-    this.#events.push({ id: eventId(), data: anyPack(schema, create(schema, event)) });
+    this.#events.push({ id: this.#ids.next(), data: anyPack(schema, create(schema, event)) });
     this.#wake();
   }
 
@@ -49,16 +50,19 @@ export class EventSender {
 const DIGITS = '0123456789abcdefghijklmnopqrstuv';
 const CHARACTERS = 20;
 
-let counter = 0;
+/** Ids of events as Talos makes them: 20 characters in base 32, of the second, of what tells a boot apart, and of a count. */
+class EventIds {
+  readonly #boot = randomBytes(5);
+  #count = randomInt(0x1000000);
 
-/** 20 characters, ordered by time, as Talos makes them: seconds, what tells the machine apart, and a counter, in base 32. */
-function eventId(): string {
-  counter = (counter + 1) % 0x1000000;
-  const bytes = Buffer.alloc(12);
-  bytes.writeUInt32BE(Math.floor(Date.now() / 1000));
-  randomBytes(5).copy(bytes, 4);
-  bytes.writeUIntBE(counter, 9, 3);
-  // 96 bits in groups of 5, the last one filled up with zeroes.
-  const bits = BigInt(`0x${bytes.toString('hex')}`) << 4n;
-  return Array.from({ length: CHARACTERS }, (_, index) => DIGITS[Number((bits >> BigInt(5 * (CHARACTERS - 1 - index))) & 31n)]).join('');
+  next(): string {
+    this.#count = (this.#count + 1) % 0x1000000;
+    const bytes = Buffer.alloc(12);
+    bytes.writeUInt32BE(Math.floor(Date.now() / 1000));
+    this.#boot.copy(bytes, 4);
+    bytes.writeUIntBE(this.#count, 9, 3);
+    // 96 bits in groups of 5, the last one filled up with zeroes.
+    const bits = BigInt(`0x${bytes.toString('hex')}`) << 4n;
+    return Array.from({ length: CHARACTERS }, (_, index) => DIGITS[Number((bits >> BigInt(5 * (CHARACTERS - 1 - index))) & 31n)]).join('');
+  }
 }
