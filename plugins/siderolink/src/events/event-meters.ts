@@ -1,4 +1,5 @@
 import type { Metrics } from '@sidero/core';
+import type { CloseReason } from '../machines/machine-connections.ts';
 
 /** What became of an event. `told`: it changes nothing; `unchanged`: what it says was so already; `replayed`: it is older than what is known. */
 export type EventOutcome = 'applied' | 'unchanged' | 'replayed' | 'told' | 'unknown-sender' | 'invalid' | 'failed';
@@ -8,7 +9,8 @@ export interface EventMeters {
   event(type: string, outcome: EventOutcome): void;
   /** From its arrival until what it says stands in the ServerBinding. */
   applied(seconds: number): void;
-  refused(): void;
+  /** A connection that was not taken, or was closed. */
+  refused(reason: 'stranger' | CloseReason): void;
 }
 
 /** Types that are counted by their name; whatever else a machine calls its types is `other`. */
@@ -19,10 +21,12 @@ export function eventMeters(metrics: Metrics, types: readonly string[]): EventMe
     labels: [],
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30],
   });
-  const refused = metrics.counter('sidero_talos_event_refused_total', 'Connections to the event sink from outside of the tunnel.');
+  const refused = metrics.counter('sidero_talos_event_refused_total', 'Connections to the event sink that were not taken, or were closed.', [
+    'reason',
+  ]);
   return {
     event: (type, outcome) => count({ type: known.get(type) ?? 'other', outcome }),
     applied: (took) => seconds(took),
-    refused: () => refused(),
+    refused: (reason) => refused({ reason }),
   };
 }

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
-import { createServer, type Server as TcpServer, type Socket } from 'node:net';
+import { createServer, type Server as TcpServer } from 'node:net';
 import { type sendUnaryData, Server, ServerCredentials, type ServerUnaryCall } from '@grpc/grpc-js';
 import { clientAddress, failure, type Logger, type Metrics, type ResourceClient } from '@sidero/core';
 import type { LinkListener, LinkPlace } from '../link.ts';
 import type { LiveDirectory } from '../machines/live-directory.ts';
+import { MachineConnections } from '../machines/machine-connections.ts';
 import { EventSinkService } from '../protocol/events_pb.ts';
 import { serviceDefinition } from '../service-definition.ts';
 import { addressFilter } from './address-filter.ts';
@@ -26,6 +27,8 @@ export interface EventSinkOptions {
 }
 
 const MAX_CONNECTIONS = 16_384;
+/** A machine that boots anew leaves one behind. */
+const CONNECTIONS_EACH = 4;
 /** How long what is being handled may take after the stop. */
 const DRAIN_MS = 1000;
 
@@ -36,33 +39,31 @@ export function eventSink(options: EventSinkOptions): LinkListener {
   return {
     name: 'event sink',
     port: options.port,
-    serve: (place, signal, ready) => serveSink({ publish, meters, place, port: options.port, log: options.log, signal, ready }),
+    serve: (place, signal, ready) => serveSink({ ...options, publish, meters, place, signal, ready }),
   };
 }
 
-interface Serving {
+interface Serving extends Pick<EventSinkOptions, 'directory' | 'port' | 'log'> {
   readonly publish: (request: Uint8Array, peer: Peer) => Promise<void>;
   readonly meters: EventMeters;
   readonly place: LinkPlace;
-  readonly port: number;
-  readonly log: Logger;
   readonly signal: AbortSignal;
   readonly ready: () => void;
 }
 
 async function serveSink(serving: Serving): Promise<void> {
-  const { meters, place, port, signal, ready } = serving;
+  const { directory, meters, place, port, signal, ready } = serving;
   const grpc = grpcServer(serving);
   const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
-  const open = new Set<Socket>();
+  const connections = new MachineConnections({ each: CONNECTIONS_EACH, onClose: meters.refused });
   const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 }, (socket) => {
     socket.on('error', () => undefined);
-    if (!place.isMachine(clientAddress(socket.remoteAddress ?? ''))) {
-      meters.refused();
+    const address = clientAddress(socket.remoteAddress ?? '');
+    if (!place.isMachine(address)) {
+      meters.refused('stranger');
       return void socket.destroy();
     }
-    open.add(socket);
-    socket.once('close', () => open.delete(socket));
+    connections.add(address, socket);
     injector.injectConnection(socket);
   });
   server.maxConnections = MAX_CONNECTIONS;
@@ -71,9 +72,10 @@ async function serveSink(serving: Serving): Promise<void> {
   const stop = (): void => {
     server.close();
     injector.drain(DRAIN_MS);
-    const cut = setTimeout(() => open.forEach((socket) => socket.destroy()), DRAIN_MS);
+    const cut = setTimeout(() => connections.closeAll(), DRAIN_MS);
     server.once('close', () => clearTimeout(cut));
   };
+  directory.onLeave((address) => connections.closeOf(address), signal);
   signal.addEventListener('abort', stop, { once: true });
   if (signal.aborted) stop();
   else ready();

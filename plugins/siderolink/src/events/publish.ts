@@ -1,6 +1,6 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { status } from '@grpc/grpc-js';
-import type { Logger, ResourceClient, TalosEvent } from '@sidero/core';
+import { createRateLimit, type Logger, type RateLimit, type ResourceClient, type TalosEvent } from '@sidero/core';
 import type { LiveDirectory } from '../machines/live-directory.ts';
 import type { LinkedMachine } from '../machines/linked-machine.ts';
 import { EventRequestSchema } from '../protocol/events_pb.ts';
@@ -48,18 +48,24 @@ interface Received {
   readonly startedMs: number;
 }
 
+interface PublishContext extends PublishOptions {
+  /** Talos sends an event again and again: the log tells of a machine once a minute. */
+  readonly told: RateLimit;
+}
+
 /** Talos sends one at a time. More of one machine than this are connections that it has left. */
 const MOST_AT_ONCE = 32;
 
 /** Gives what handles an event: writes what it says, then tells it; resolves when it may be acknowledged. Rejects with a Refusal, or what writing threw. */
 export function createPublish(options: PublishOptions): (request: Uint8Array, peer: Peer) => Promise<void> {
   const turns = new Turns(MOST_AT_ONCE);
+  const context = { ...options, told: createRateLimit({ perSecond: 1 / 60, burst: 1, keys: 4096 }) };
   return async (request, peer) => {
     const startedMs = performance.now();
     const { event, message } = eventOf(request, options.meters);
-    const machine = await senderOf(peer, event, options);
+    const machine = await senderOf(peer, event, context);
     if (turns.isFull(machine.uuid)) throw new Refusal(status.RESOURCE_EXHAUSTED, `${MOST_AT_ONCE} events of this machine are being handled already`);
-    await turns.take(machine.uuid, () => handle({ machine, peer, event, message, at: new Date(), startedMs }, options));
+    await turns.take(machine.uuid, () => handle({ machine, peer, event, message, at: new Date(), startedMs }, context));
   };
 }
 
@@ -89,24 +95,29 @@ function orThrow<T>(attempt: () => T, error: () => Error): T {
   }
 }
 
-async function senderOf({ address }: Peer, event: TalosEvent, { directory, log, meters }: PublishOptions): Promise<LinkedMachine> {
+async function senderOf({ address }: Peer, event: TalosEvent, { directory, log, meters, told }: PublishContext): Promise<LinkedMachine> {
   const machine = await directory.findMachine(address);
   if (machine) return machine;
   meters.event(event.type, 'unknown-sender');
-  log.warn({ address, event: event.id, type: event.type }, 'an event came from an address in the tunnel that is no machine; it is not acknowledged');
+  if (told.take(address))
+    log.warn(
+      { address, event: event.id, type: event.type },
+      'an event came from an address in the tunnel that is no machine; it is not acknowledged',
+    );
   throw new Refusal(status.NOT_FOUND, `no ServerBinding has the address ${address}`);
 }
 
-async function handle(received: Received, options: PublishOptions): Promise<void> {
+async function handle(received: Received, options: PublishContext): Promise<void> {
   const { event, machine, startedMs } = received;
-  const { log, meters, take } = options;
+  const { log, meters, take, told } = options;
   try {
     const outcome = await apply(received, options);
     if (outcome === 'applied') meters.applied((performance.now() - startedMs) / 1000);
     meters.event(event.type, outcome);
   } catch (thrown) {
     meters.event(event.type, 'failed');
-    log.warn({ server: machine.uuid, event: event.id, type: event.type, err: thrown }, 'an event was not handled; the machine sends it again');
+    if (told.take(machine.uuid))
+      log.warn({ server: machine.uuid, event: event.id, type: event.type, err: thrown }, 'an event was not handled; the machine sends it again');
     throw thrown;
   }
   await take(recordOf(received));

@@ -5,6 +5,7 @@ import { clientAddress, failure, type Logger, type MachineNames, type Metrics } 
 import type { LinkListener, LinkPlace } from '../link.ts';
 import type { LiveDirectory } from '../machines/live-directory.ts';
 import type { LinkedMachine } from '../machines/linked-machine.ts';
+import { MachineConnections } from '../machines/machine-connections.ts';
 import { type Annotate, createAnnotate } from './annotated-line.ts';
 import { type LogMeters, logMeters } from './log-meters.ts';
 import { RecordSplitter } from './record-splitter.ts';
@@ -41,29 +42,29 @@ const ASK_MS = 2000;
 const NOBODY: MachineNames = {};
 
 /** Takes kernel logs as Talos sends them: JSON objects over TCP. Who it is, is told by the address in the tunnel, and by nothing else. */
-export function kernelLogs(options: KernelLogOptions): LinkListener {
-  const meters = logMeters(options.metrics);
+export function kernelLogs(given: KernelLogOptions): LinkListener {
+  const meters = logMeters(given.metrics);
+  const options: SenderOptions = { ...given, meters, annotate: createAnnotate() };
+  const { connectionsEach: each = 4, idleMs = 24 * 3_600_000 } = given;
   return {
     name: 'kernel logs',
-    port: options.port,
+    port: given.port,
     async serve(place, signal, ready) {
-      const connections = new Connections(options, meters);
-      const server = createServer({ keepAlive: true, keepAliveInitialDelay: 30_000 }, (socket) => connections.accept(socket, place));
+      const connections = new MachineConnections({ each, idleMs, onClose: meters.refused, onCount: meters.connections });
+      const server = createServer({ keepAlive: true, keepAliveInitialDelay: 30_000 }, (socket) => accept(socket, { place, connections, options }));
       server.maxConnections = MAX_CONNECTIONS;
       server.on('drop', () => meters.refused('limit'));
-      await listening(server, place, options.port);
+      await listening(server, place, given.port);
       const end = once(server, 'close');
-      const stop = new AbortController();
       const close = (): void => {
         server.close();
         connections.closeAll();
       };
-      options.directory.onLeave((address) => connections.closeOf(address), AbortSignal.any([signal, stop.signal]));
+      given.directory.onLeave((address) => connections.closeOf(address), signal);
       signal.addEventListener('abort', close, { once: true });
       if (signal.aborted) close();
       else ready();
       await end;
-      stop.abort();
     },
   };
 }
@@ -77,59 +78,24 @@ async function listening(server: Server, { host }: LinkPlace, port: number): Pro
   }
 }
 
-/** The connections of all machines, by their address. */
-class Connections {
-  readonly #options: KernelLogOptions;
-  readonly #meters: LogMeters;
-  readonly #byAddress = new Map<string, Set<Socket>>();
-  readonly #annotate = createAnnotate();
-  #count = 0;
-
-  constructor(options: KernelLogOptions, meters: LogMeters) {
-    this.#options = options;
-    this.#meters = meters;
-  }
-
-  accept(socket: Socket, place: LinkPlace): void {
-    // A reset by the machine is no event of ours; the close that follows is.
-    socket.on('error', () => undefined);
-    const address = clientAddress(socket.remoteAddress ?? '');
-    if (!place.isMachine(address)) {
-      this.#meters.refused('stranger');
-      socket.destroy();
-      return;
-    }
-    this.#add(address, socket);
-    const { idleMs = 24 * 3_600_000 } = this.#options;
-    socket.setTimeout(idleMs, () => this.#drop(socket, 'idle'));
-    void new Sender(address, socket, { ...this.#options, meters: this.#meters, annotate: this.#annotate }).read();
-  }
-
-  closeOf(address: string): void {
-    for (const socket of this.#byAddress.get(address) ?? []) this.#drop(socket, 'gone');
-  }
-
-  closeAll(): void {
-    for (const sockets of this.#byAddress.values()) for (const socket of sockets) socket.destroy();
-  }
-
-  #drop(socket: Socket, reason: 'idle' | 'gone' | 'limit'): void {
-    this.#meters.refused(reason);
+// Takes a connection, if it is from the tunnel.
+function accept(socket: Socket, { place, connections, options }: Accepting): void {
+  // A reset by the machine is no event of ours; the close that follows is.
+  socket.on('error', () => undefined);
+  const address = clientAddress(socket.remoteAddress ?? '');
+  if (!place.isMachine(address)) {
+    options.meters.refused('stranger');
     socket.destroy();
+    return;
   }
+  connections.add(address, socket);
+  void new Sender(address, socket, options).read();
+}
 
-  #add(address: string, socket: Socket): void {
-    const sockets = this.#byAddress.get(address) ?? new Set();
-    this.#byAddress.set(address, sockets.add(socket));
-    this.#meters.connections(++this.#count);
-    socket.once('close', () => {
-      sockets.delete(socket);
-      if (sockets.size === 0 && this.#byAddress.get(address) === sockets) this.#byAddress.delete(address);
-      this.#meters.connections(--this.#count);
-    });
-    const [oldest] = sockets;
-    if (sockets.size > (this.#options.connectionsEach ?? 4) && oldest) this.#drop(oldest, 'limit');
-  }
+interface Accepting {
+  readonly place: LinkPlace;
+  readonly connections: MachineConnections;
+  readonly options: SenderOptions;
 }
 
 type SenderOptions = KernelLogOptions & { readonly meters: LogMeters; readonly annotate: Annotate };

@@ -41,6 +41,7 @@ export class LiveDirectory implements MachineDirectory {
 
   /** Calls `left` with each address that stops being somebody's, until the signal aborts. */
   onLeave(left: (address: string) => void, signal: AbortSignal): void {
+    if (signal.aborted) return;
     this.#onLeave.add(left);
     signal.addEventListener('abort', () => this.#onLeave.delete(left), { once: true });
   }
