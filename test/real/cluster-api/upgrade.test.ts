@@ -37,6 +37,15 @@ const BINDING = {
     addresses: ['10.0.0.7'],
   },
 };
+// As whoever installs would set them.
+const SET = {
+  SIDERO_FETCH_ENVIRONMENTS: 'false',
+  SIDERO_CONTROLLER_MANAGER_HOST_NETWORK: 'true',
+  SIDERO_CONTROLLER_MANAGER_DEPLOYMENT_STRATEGY: 'Recreate',
+  SIDERO_CONTROLLER_MANAGER_API_PORT: '9090',
+  SIDERO_CONTROLLER_MANAGER_CONTAINER_API_PORT: '9091',
+  SIDERO_CONTROLLER_MANAGER_SERVER_REBOOT_TIMEOUT: '30m',
+};
 const base64 = (text: string) => Buffer.from(text).toString('base64');
 // Each value is the base64 text of 32 bytes.
 const KEYS = { 'installation-id': base64('i'.repeat(32)), 'private-key': base64('k'.repeat(32)) };
@@ -53,6 +62,20 @@ const HELD = {
   metadata: { name: LEASE, namespace: NAMESPACE },
   spec: { holderIdentity: 'sidero-controller-manager-7d4b_1', leaseDurationSeconds: 2, renewTime: '2026-01-01T00:00:00.000000Z' },
 };
+
+interface DeploymentSpec {
+  readonly strategy: { readonly type: string };
+  readonly template: {
+    readonly spec: {
+      readonly hostNetwork: boolean;
+      readonly containers: readonly {
+        readonly name: string;
+        readonly ports: readonly { readonly name: string; readonly containerPort: number }[];
+        readonly env: readonly { readonly name: string; readonly value?: string }[];
+      }[];
+    };
+  };
+}
 
 describe.skipIf(!isPossible || !isClusterApiBuilt())('clusterctl takes an installation of the original', () => {
   const left = new AsyncDisposableStack();
@@ -94,7 +117,7 @@ describe.skipIf(!isPossible || !isClusterApiBuilt())('clusterctl takes an instal
     left.defer(() => placed.close());
     config = await writeRepository(join(folder, 'repository'), {
       offers: placed.offers,
-      variables: { SIDERO_FETCH_ENVIRONMENTS: 'false', SIDERO_CONTROLLER_MANAGER_SERVER_REBOOT_TIMEOUT: '30m' },
+      variables: SET,
       siderosOfOthers: { [ORIGINAL]: originalBundle() },
     });
     await initManagementCluster({ kubeconfigPath: api.kubeconfigPath, clusterctl: { release: '1.10', config } }, `sidero:${ORIGINAL}`);
@@ -121,6 +144,20 @@ describe.skipIf(!isPossible || !isClusterApiBuilt())('clusterctl takes an instal
     expect(await names('lease')).toContain(LEASE);
     expect((await binding()).spec).toEqual(before.spec);
     expect((await binding()).metadata.uid).toBe(before.metadata.uid);
+  });
+
+  test('what was set for the installation is there', async () => {
+    const { spec } = JSON.parse(await kubectl(['get', 'deployment', 'sidero-controller-manager', '-n', NAMESPACE, '-o', 'json'])) as {
+      spec: DeploymentSpec;
+    };
+    const { containers, hostNetwork } = spec.template.spec;
+    const manager = containers.find(({ name }) => name === 'manager');
+    expect([hostNetwork, spec.strategy.type]).toEqual([true, 'Recreate']);
+    expect(manager?.ports.find(({ name }) => name === 'http')?.containerPort).toBe(9091);
+    expect(await kubectl(['get', 'service', 'sidero-http', '-n', NAMESPACE, '-o', 'jsonpath={.spec.ports[0].port}'])).toBe('9090');
+    const env = Object.fromEntries(manager!.env.map(({ name, value }) => [name, value]));
+    expect(env).toMatchObject({ SIDERO_CONTROLLER_MANAGER_SERVER_REBOOT_TIMEOUT: '30m', SIDERO_CONTROLLER_MANAGER_INSECURE_WIPE: '-' });
+    expect(containers.map(({ name }) => name)).toEqual(['manager', 'serverlogs', 'serverevents']);
   });
 
   test('our manager does not start without the key of the tunnels that machines have', { timeout: 120_000 }, async () => {
