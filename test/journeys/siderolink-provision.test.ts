@@ -1,6 +1,9 @@
 import { status } from '@grpc/grpc-js';
+import { SecretKind } from '@sidero/core';
+import { siderolink } from '@sidero/plugin-siderolink';
 import { aBinding, aBootRequest, aServer, FIXTURE_UUID } from '@sidero/testing';
 import { describe, expect, test } from 'vitest';
+import { ask, aBoundMachine, BOOTSTRAP, CONFIG, configPathOf } from './configdata/bound-machine.ts';
 import { aKey, boundServer, linkPlane, refusal, streamAt, theEnvironment } from './siderolink-provision/plane.ts';
 
 const TOKEN = 'metal.sidero.dev/siderolink-token';
@@ -27,6 +30,7 @@ describe('joining', () => {
     expect((await sidero.provision({ joinToken, nodePublicKey })).nodeAddressPrefix).toBe(first.nodeAddressPrefix);
     expect((await sidero.binding()).spec?.siderolink?.publicKey).toBe(nodePublicKey);
     expect(await sidero.told()).toEqual([]);
+    expect(await sidero.metrics()).toContain('sidero_siderolink_key_changes_total{proof="proven"} 1');
   });
 
   test('a machine that reboots twenty times at once keeps its place', async () => {
@@ -212,6 +216,21 @@ describe('what a bound machine is told', () => {
       "apiVersion: v1alpha1\nkind: EventSinkConfig\nendpoint: '127.0.0.1:14002'\n",
       'apiVersion: v1alpha1\nkind: KmsgLogConfig\nname: remote-log\nurl: tcp://127.0.0.1:14001\n',
     ]);
+  });
+
+  test('in the configuration that it fetches: behind all patches, over a SideroLinkConfig of the bootstrap provider', async () => {
+    const link = 'apiVersion: v1alpha1\nkind: SideroLinkConfig\napiUrl: https://omni.example?jointoken=theirs\n';
+    const plugins = [siderolink({ tunnel: 'loopback', logPort: 14_001, eventPort: 14_002 })];
+    await using sidero = await aBoundMachine({ plugins });
+    await sidero.resources.change(SecretKind, BOOTSTRAP, (draft) => {
+      draft.data = { value: Buffer.from(`${CONFIG}---\n${link}`).toString('base64') };
+    });
+    const { body, status: code } = await ask(`${sidero.url}${await configPathOf(sidero)}`);
+    expect(code).toBe(200);
+    expect(body).toMatch(new RegExp(`apiUrl: grpc://127\\.0\\.0\\.1:${sidero.ports.http}\\?jointoken=[\\w-]{43}\n`));
+    expect(body).toContain('kind: EventSinkConfig');
+    expect(body).toContain('url: tcp://127.0.0.1:14001');
+    expect(body.split('kind: SideroLinkConfig')).toHaveLength(2);
   });
 
   test('to send its packets in a stream, where that is wanted', async () => {

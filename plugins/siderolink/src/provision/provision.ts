@@ -56,12 +56,18 @@ export class Provisioning {
   readonly #perServer = createRateLimit({ perSecond: 1, burst: 20, keys: 50_000 });
   readonly #strangers = createRateLimit({ perSecond: 20, burst: 200, keys: 1 });
   readonly #counted: (labels: { proof: string }) => void;
+  readonly #changed: (labels: { proof: string }) => void;
 
   constructor(options: ProvisionOptions) {
     this.#options = options;
     this.#counted = options.sidero.metrics.counter('sidero_siderolink_joins_total', 'Machines that were let into the tunnel, by their proof.', [
       'proof',
     ]);
+    this.#changed = options.sidero.metrics.counter(
+      'sidero_siderolink_key_changes_total',
+      'Machines that came back with another key, by their proof.',
+      ['proof'],
+    );
     options.sidero.resources.index(ServerBindingKind, 'siderolink', namesInUse);
   }
 
@@ -177,7 +183,9 @@ export class Provisioning {
     if (key === publicKey) return;
     const isProven = admitted === 'proven' || (machineToken !== '' && before.metadata.annotations?.[PIN_ANNOTATION] === pinOf(before, machineToken));
     log.info({ server: uuid, address: from, proof: admitted, isFirst: !key, public_key: publicKey }, 'a machine has a new key in the tunnel');
-    if (!key || isProven) return;
+    if (!key) return;
+    this.#changed({ proof: admitted });
+    if (isProven) return;
     const message = `A machine at ${from} took this server's place in the SideroLink tunnel with a new key and without proof: ${why}.`;
     await this.#tell(before, { reason: 'SideroLink Key', message });
   }
