@@ -50,7 +50,9 @@ test('a record that is begun and not ended, and a connection on which nothing co
   const { port, metrics, lines } = await logs(sidero.resources, { recordMs: 100, idleMs: 400 });
   const [slow, silent] = [await logConnection('127.0.0.2', port), await logConnection('127.0.0.3', port)];
   slow.write('{"msg":"a"}\n{"msg":');
+  const dripping = setInterval(() => slow.write(' '), 20);
   await Promise.all([closed(slow), closed(silent)]);
+  clearInterval(dripping);
   expect(lines).toEqual(['{"msg":"a"}']);
   const text = await metrics.text();
   expect(text).toContain('sidero_kernel_log_dropped_total{reason="late"} 1');

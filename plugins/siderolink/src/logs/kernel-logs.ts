@@ -129,9 +129,11 @@ class Sender {
     let patience: NodeJS.Timeout | undefined;
     try {
       for await (const chunk of this.#socket as AsyncIterable<Buffer>) {
-        clearTimeout(patience);
         this.#read(chunk);
-        if (this.#splitter.isAmid) patience = setTimeout(late, recordMs);
+        // From where the record began: one byte now and then does not make it younger.
+        if (!this.#splitter.isAmid || this.#lines > 0) clearTimeout(patience);
+        if (!this.#splitter.isAmid) patience = undefined;
+        else if (!patience || this.#lines > 0) patience = setTimeout(late, recordMs);
         await this.#wait;
         this.#wait = undefined;
       }
