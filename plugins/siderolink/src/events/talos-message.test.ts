@@ -1,6 +1,7 @@
-import { fromBinary } from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
 import { EventRequestSchema } from '../protocol/events_pb.ts';
+import { ConfigLoadErrorEventSchema } from '../protocol/machine_pb.ts';
 import { eventFields, eventLine } from './event-line.ts';
 import { talosMessage } from './talos-message.ts';
 
@@ -58,6 +59,13 @@ test.each([
   ],
 ])('a recorded %s', (...[type, hex, id, message]) => {
   expect(said(hex)).toEqual({ id, actorId: 'act', type: `type.googleapis.com/machine.${type}`, message });
+});
+
+test('an error that quotes the URL of the configuration tells nobody its token', () => {
+  const error = `GET http://10.0.0.1:8081/configdata?uuid=u&token=${'A1_-'.repeat(11).slice(1)}: 404`;
+  const value = toBinary(ConfigLoadErrorEventSchema, create(ConfigLoadErrorEventSchema, { error }));
+  const message = talosMessage('type.googleapis.com/machine.ConfigLoadErrorEvent', value);
+  expect(message).toEqual({ kind: 'config-load-error', error: 'GET http://10.0.0.1:8081/configdata?uuid=u&token=***: 404' });
 });
 
 test('a type that nobody knows tells nothing, whatever it holds', () => {

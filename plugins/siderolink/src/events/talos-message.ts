@@ -13,8 +13,9 @@ import {
   TaskEvent_ActionSchema,
   TaskEventSchema,
 } from '../protocol/machine_pb.ts';
+import { withoutTokens } from '../logs/without-tokens.ts';
 
-/** What Talos tells, as far as it is looked into here. Actions and codes are names, or numbers where they have none. */
+/** What Talos tells, as far as it is looked into here. Actions and codes are names, or numbers where they have none; errors quote no token. */
 export type TalosMessage =
   | { readonly kind: 'address'; readonly hostname: string; readonly addresses: readonly string[] }
   | { readonly kind: 'config-load-error' | 'config-validation-error'; readonly error: string }
@@ -47,17 +48,17 @@ const named = (names: DescEnum, value: number): string => names.value[value]?.na
 
 const READERS: ReadonlyMap<string, Reader> = new Map([
   reader(AddressEventSchema, ({ hostname, addresses }) => ({ kind: 'address', hostname, addresses })),
-  reader(ConfigLoadErrorEventSchema, ({ error }) => ({ kind: 'config-load-error', error })),
-  reader(ConfigValidationErrorEventSchema, ({ error }) => ({ kind: 'config-validation-error', error })),
+  reader(ConfigLoadErrorEventSchema, ({ error }) => ({ kind: 'config-load-error', error: withoutTokens(error) })),
+  reader(ConfigValidationErrorEventSchema, ({ error }) => ({ kind: 'config-validation-error', error: withoutTokens(error) })),
   reader(PhaseEventSchema, ({ phase, action }) => ({ kind: 'phase', phase, action: named(PhaseEvent_ActionSchema, action) })),
   reader(TaskEventSchema, ({ task, action }) => ({ kind: 'task', task, action: named(TaskEvent_ActionSchema, action) })),
   reader(ServiceStateEventSchema, ({ service, action, message }) => {
-    return { kind: 'service', service, action: named(ServiceStateEvent_ActionSchema, action), message };
+    return { kind: 'service', service, action: named(ServiceStateEvent_ActionSchema, action), message: withoutTokens(message) };
   }),
   reader(SequenceEventSchema, ({ sequence, action, error }) => ({
     kind: 'sequence',
     sequence,
     action: named(SequenceEvent_ActionSchema, action),
-    error: error && { code: named(SequenceError_CodeSchema, error.code), message: error.message },
+    error: error && { code: named(SequenceError_CodeSchema, error.code), message: withoutTokens(error.message) },
   })),
 ]);
