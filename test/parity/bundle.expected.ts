@@ -57,6 +57,20 @@ export const objects: Readonly<Record<string, readonly string[]>> = {
   ValidatingWebhookConfiguration: ['caps-validating-webhook-configuration', 'sidero-validating-webhook-configuration'],
 };
 
+/** The roles that bindings lead to; what was bound once cannot be bound to another role under the same name. */
+export const roleRefs: Readonly<Record<string, string>> = {
+  'caps-leader-election-rolebinding': 'caps-leader-election-role',
+  'sidero-leader-election-rolebinding': 'sidero-leader-election-role',
+  'caps-manager-rolebinding': 'caps-manager-role',
+  'caps-metalcluster-editor-role-rolebinding': 'caps-manager-role',
+  'caps-metalmachine-editor-rolebinding': 'caps-manager-role',
+  'caps-proxy-rolebinding': 'caps-proxy-role',
+  'sidero-manager-environment-editor-rolebinding': 'sidero-environment-editor-role',
+  'sidero-manager-server-editor-rolebinding': 'sidero-server-editor-role',
+  'sidero-manager-serverclass-editor-rolebinding': 'sidero-serverclass-editor-role',
+  'sidero-proxy-rolebinding': 'sidero-proxy-role',
+};
+
 const CRUD = 'create delete get list patch update watch';
 const READ = 'get list watch';
 

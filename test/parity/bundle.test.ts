@@ -166,6 +166,12 @@ describe('the install bundle', () => {
     ).toEqual([]);
   });
 
+  test('binds no name of the original to another role, which an API server refuses', () => {
+    const shared = ours.filter(({ roleRef, metadata }) => roleRef && metadata.name in original.roleRefs);
+    expect(shared.length).toBeGreaterThan(0);
+    for (const { metadata, roleRef } of shared) expect(roleRef?.name, metadata.name).toBe(original.roleRefs[metadata.name]);
+  });
+
   test('has the roles that sites bind their people to', () => {
     for (const [name, rules] of Object.entries(original.editors))
       expect(rightsIn(named('ClusterRole', name)).toSorted()).toEqual(rightsOf(rules).toSorted());
