@@ -34,6 +34,7 @@ test('lines are read as they came, also after a restart', async () => {
   await second.settled();
   expect(await read()).toEqual(numbers(0, 1000));
   expect(await readdir(own())).toHaveLength(1);
+  expect((await stat(own())).mode & 0o777).toBe(0o700);
 });
 
 test('the oldest lines go, and what is kept stays within its bytes', async () => {

@@ -58,7 +58,8 @@ export class Shelf {
   }
 
   async #known(): Promise<Written[]> {
-    await mkdir(this.#folder, { recursive: true });
+    // What machines say is not for everybody on this host.
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     const segments = segmentsIn(await readdir(this.#folder));
     return Promise.all(segments.map((segment) => this.#look(segment)));
   }
