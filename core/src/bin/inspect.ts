@@ -67,11 +67,11 @@ function toText(inspection: Inspection): string {
   );
   section(
     'routes',
-    inspection.routes.map(({ method, path, plugin }) => `${method.padEnd(6)}${path.padEnd(28)}${plugin}`),
+    inspection.routes.map(({ method, path, plugin }) => `${method.padEnd(6)}${path.padEnd(32)}${plugin}`),
   );
   section(
     'gRPC',
-    inspection.grpc.map(({ method, plugin }) => `${method.padEnd(40)}${plugin}`),
+    inspection.grpc.map(({ method, plugin }) => `${method.padEnd(52)}${plugin}`),
   );
   section(
     'controllers',
