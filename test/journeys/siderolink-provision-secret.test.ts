@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { checkConfig, type KubeObject, messageOf, type Plugin, SecretKind, ServerBindingKind } from '@sidero/core';
-import { type RunningSidero, startSidero } from '@sidero/core/start';
+import { assemble, type RunningSidero, startSidero } from '@sidero/core/start';
 import { siderolink } from '@sidero/plugin-siderolink';
-import { aBinding, aServer, FIXTURE_UUID, freePorts, silentLogger, type TestSidero, testSidero } from '@sidero/testing';
+import { aBinding, aBootRequest, FIXTURE_UUID, freePorts, silentLogger, type TestSidero, testSidero } from '@sidero/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { aKey, provisionAt, refusal } from './siderolink-provision/plane.ts';
+import { aKey, boundServer, provisionAt, refusal, theEnvironment } from './siderolink-provision/plane.ts';
 
 const SECRET = { namespace: 'default', name: 'siderolink' };
 const DOCS = {
@@ -20,7 +20,7 @@ let api: TestSidero;
 let dataDir: string;
 const replicas: RunningSidero[] = [];
 beforeEach(async () => {
-  api = await testSidero({ objects: [aServer(), aBinding()] });
+  api = await testSidero({ objects: [boundServer(), theEnvironment(), aBinding()] });
   dataDir = await mkdtemp(join(tmpdir(), 'siderolink-secret-'));
 });
 afterEach(async () => {
@@ -103,6 +103,33 @@ describe('the Secret siderolink', () => {
     });
     await expect(replica()).rejects.toMatchObject({ code: 'SIDERO_SIDEROLINK_SECRET_MISSING', details: { bindings: 1 } });
     expect(await api.resources.get(SecretKind, SECRET, { live: true })).toBeUndefined();
+  });
+});
+
+describe('before the Secret siderolink was read', () => {
+  // Set up, and nothing runs: as at the very start, and in commands.
+  const setUp = () => {
+    const plugins = [siderolink({ tunnel: 'loopback' })];
+    const config = checkConfig({ endpoint: '127.0.0.1', dataDir, plugins }, { file: 'command', variables: {} });
+    const { kernel, cluster } = assemble({ config, log: silentLogger(), variables: {} });
+    cluster.resolve(api.kubeConfig);
+    return kernel.lifecycle;
+  };
+
+  test('a bound machine that boots is told to wait', async () => {
+    expect(await setUp().boot(aBootRequest())).toMatchObject({
+      target: 'wait',
+      status: 503,
+      reason: expect.stringContaining('siderolink') as string,
+    });
+  });
+
+  test('a command reads it, and never makes it', async () => {
+    const binding = (await api.resources.get(ServerBindingKind, { name: FIXTURE_UUID }, { live: true }))!;
+    await expect(setUp().bind(binding)).rejects.toThrow(/Secret default\/siderolink was not read yet/);
+    expect(await api.resources.get(SecretKind, SECRET, { live: true })).toBeUndefined();
+    await api.resources.create(SecretKind, aSecret(DOCS));
+    expect((await setUp().bind(binding)).documents).toHaveLength(3);
   });
 });
 
