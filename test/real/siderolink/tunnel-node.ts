@@ -35,7 +35,11 @@ export async function tunnelNode(site: TunnelSite): Promise<TunnelNode> {
     // wg cannot open the socket that Node gives as stdin; a pipe it can.
     await node.run(['sh', '-c', `cat | wg set ${device} listen-port ${port} private-key /dev/stdin`], privateKey);
     const peer = ['peer', answer.serverPublicKey, 'allowed-ips', `${answer.serverAddress}/128`, 'endpoint', answer.serverEndpoint[0]!];
+    for (const old of (await node.run(['wg', 'show', device, 'peers'])).trim().split('\n').filter(Boolean)) {
+      if (old !== answer.serverPublicKey) await node.run(['wg', 'set', device, 'peer', old, 'remove']);
+    }
     await node.run(['wg', 'set', device, ...peer]);
+    await node.run(['ip', '-6', 'address', 'flush', 'dev', device, 'scope', 'global']);
     await node.run(['ip', 'address', 'replace', answer.nodeAddressPrefix, 'dev', device, 'nodad']);
     await node.run(['ip', 'link', 'set', 'dev', device, 'mtu', '1280', 'up']);
     if (!answer.serverEndpoint[0]!.startsWith(SERVER)) throw new Error(`the server is at ${answer.serverEndpoint.join()}`);

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { ServerBindingKind } from '@sidero/core';
+import { SecretKind, ServerBindingKind } from '@sidero/core';
 import { aBinding, createWithStatus } from '@sidero/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type TunnelNode, tunnelNode } from './tunnel-node.ts';
@@ -83,6 +83,23 @@ describe.skipIf(!isPossible)('WireGuard in user space', () => {
     await node.ping();
     // The keepalive that made us speak first is off again.
     await expect.poll(() => site.server.run(['wg', 'show', site.device, 'persistent-keepalive'])).toMatch(/\toff\n/);
+  });
+
+  test('another Secret, as a move brings it, makes another tunnel, in which machines get other addresses', async () => {
+    const twice = (text: string) => Buffer.from(text).toString('base64');
+    await site.resources.change(SecretKind, { namespace: 'default', name: 'siderolink' }, (draft) => {
+      const [id, key] = ['AKfdafTbmPeEqjtDc3OPGK9FriGO7CCBBIOZG4RjgmY=', '0M9lxAwrpWHCs8MnmZGtC/Vc+FRPS9S40wnHSM0CwG8='];
+      draft.data = { 'installation-id': twice(id), 'private-key': twice(key) };
+    });
+    await site.up(4);
+    expect(await site.server.run(['wg', 'show', site.device, 'public-key'])).toBe('ze3mghJ7ABkWOhrfQukVRjEvMIHvPSF3E1W1VzApD1U=\n');
+    expect(await peers()).toEqual([]);
+    await node.join(uuidOf(1));
+    expect([node.serverAddress, node.address.split('::')[0]!.split(':').slice(0, 4).join(':')]).toEqual([
+      'fdae:2859:5bb1:7a03::1',
+      'fdae:2859:5bb1:7a03',
+    ]);
+    await node.ping();
   });
 
   test('a machine whose ServerBinding is gone is out', async () => {
