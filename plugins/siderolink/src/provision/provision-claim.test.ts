@@ -34,7 +34,7 @@ describe.each([
   ['none after it was given one', { annotations: { [JOIN_ANNOTATION]: 'given' } }, { refused: 'token' }],
   ['none after it showed one', { annotations: { [JOIN_ANNOTATION]: 'shown' } }, { refused: 'token' }],
   ["none, by the user's own argument", { own: true, annotations: { [JOIN_ANNOTATION]: 'shown' } }, { admitted: 'own-argument' }],
-  ['a wrong one with the own argument', { own: true, token: 'join v' }, { refused: 'token' }],
+  ['one of the user, with his own argument', { own: true, token: 'his' }, { admitted: 'own-argument' }],
   ['its token and its disk', { token: 'join u', machine: 'm', annotations: pinned('m') }, { admitted: 'proven' }],
   ['its token and another disk', { token: 'join u', machine: 'n', annotations: { ...pinned('m'), ...SHOWN } }, { refused: 'machine' }],
   ['its token and no disk', { token: 'join u', annotations: { ...pinned('m'), ...SHOWN } }, { refused: 'machine' }],

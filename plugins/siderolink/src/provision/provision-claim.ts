@@ -38,11 +38,11 @@ export async function judgeProvision(tokens: MachineTokens, bootAuth: Site['boot
 
 async function judgeToken(tokens: MachineTokens, { binding, token, hasOwnArgument }: ProvisionClaim): Promise<ProvisionVerdict> {
   const { namespace = '', name = '' } = binding.spec?.metalMachineRef ?? {};
-  if (token !== '') {
-    const isOurs = await tokens.check('join', { uuid: binding.metadata.name, metalMachine: { namespace, name } }, token);
-    return isOurs ? { admitted: 'proven', why: 'it showed its token' } : { refused: 'token', why: 'its join token is not the one of this machine' };
-  }
+  const bound = { uuid: binding.metadata.name, metalMachine: { namespace, name } };
+  if (token !== '' && (await tokens.check('join', bound, token))) return { admitted: 'proven', why: 'it showed its token' };
+  // What the user wrote may carry a token of his own, which means nothing here.
   if (hasOwnArgument) return { admitted: 'own-argument', why: 'its Environment has siderolink.api= of its own' };
+  if (token !== '') return { refused: 'token', why: 'its join token is not the one of this machine' };
   if (!mustShowToken(binding)) return { admitted: 'open', why: 'its ServerBinding is from before tokens' };
   return { refused: 'token', why: 'it showed no join token' };
 }

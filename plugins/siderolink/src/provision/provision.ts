@@ -106,8 +106,8 @@ export class Provisioning {
   async #judge(binding: ServerBinding, asked: Asked): Promise<Extract<ProvisionVerdict, { admitted: string }>> {
     const { resources, site, tokens } = this.#options.sidero;
     const { uuid, token, machineToken, publicKey } = asked;
-    const own = token === '' && (await hasOwnArgument(resources, binding));
-    const verdict = await judgeProvision(tokens, site.bootAuth, { binding, token, machineToken, hasOwnArgument: own });
+    const claim = { binding, token, machineToken, hasOwnArgument: await hasOwnArgument(resources, binding) };
+    const verdict = await judgeProvision(tokens, site.bootAuth, claim);
     const others = (await resources.find(ServerBindingKind, 'siderolink', publicKey)).filter(({ metadata }) => metadata.name !== uuid);
     // Whatever boot authentication says: one key is one place in the tunnel.
     const why = 'refused' in verdict ? verdict.why : others[0] && `its WireGuard key is that of server ${others[0].metadata.name}`;
