@@ -125,7 +125,10 @@ class Sender {
     // Its binding may be younger than what is known here. When nobody can tell, the log still comes, without names.
     const asked = directory.findMachine(this.#address).catch(() => undefined);
     await Promise.race([asked, delay(ASK_MS, undefined, { ref: false })]);
-    const late = (): void => void (meters.wasted('late'), this.#socket.destroy());
+    const late = (): void => {
+      if (!this.#socket.destroyed) meters.wasted('late');
+      this.#socket.destroy();
+    };
     let patience: NodeJS.Timeout | undefined;
     try {
       for await (const chunk of this.#socket as AsyncIterable<Buffer>) {
