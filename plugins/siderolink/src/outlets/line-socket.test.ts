@@ -11,6 +11,7 @@ import { followSocket } from './follow-socket.ts';
 import { LineSocket } from './line-socket.ts';
 
 const log = createLogger({ level: 'silent' });
+const until = <T>(check: () => T | Promise<T>): Promise<T> => vi.waitFor(check, { timeout: 15_000, interval: 10 });
 const stops: AbortController[] = [];
 let folder: string;
 let path: string;
@@ -52,14 +53,14 @@ function followed(): { lines: () => string[]; stop: () => void; done: Promise<vo
 test('every reader gets every line, and what came while nobody read comes first', async () => {
   const { socket, close, done } = await served();
   socket.write('before');
-  await vi.waitFor(async () => {
+  await until(async () => {
     socket.write('x');
     await new Promise(setImmediate);
   });
   const [first, second] = [followed(), followed()];
-  await vi.waitFor(() => expect(first.lines().concat(second.lines()).slice(0, 2)).toEqual(['before', 'x']));
+  await until(() => expect(first.lines().concat(second.lines()).slice(0, 2)).toEqual(['before', 'x']));
   socket.write('after');
-  await vi.waitFor(() => expect([first.lines().at(-1), second.lines().at(-1)]).toEqual(['after', 'after']), { timeout: 5000 });
+  await until(() => expect([first.lines().at(-1), second.lines().at(-1)]).toEqual(['after', 'after']));
   close();
   await done;
 });
@@ -68,12 +69,12 @@ test('a reader goes on when the process that tells is there again', async () => 
   const first = await served();
   const { lines } = followed();
   first.socket.write('one');
-  await vi.waitFor(() => expect(lines()).toEqual(['one']), { timeout: 5000 });
+  await until(() => expect(lines()).toEqual(['one']));
   first.close();
   await first.done;
   const second = await served();
   second.socket.write('two');
-  await vi.waitFor(() => expect(lines()).toEqual(['one', 'two']), { timeout: 5000 });
+  await until(() => expect(lines()).toEqual(['one', 'two']));
 });
 
 test('a reader that does not read misses lines, which are counted, and no other one does', async () => {
@@ -81,7 +82,7 @@ test('a reader that does not read misses lines, which are counted, and no other 
   const slow = await reader();
   slow.pause();
   const { lines } = followed();
-  await vi.waitFor(async () => {
+  await until(async () => {
     socket.write('begin');
     await new Promise(setImmediate);
     expect(lines().length).toBeGreaterThan(0);
@@ -90,7 +91,7 @@ test('a reader that does not read misses lines, which are counted, and no other 
   for (let count = 0; count < 20; count++) {
     for (let index = 0; index < 1000; index++) socket.write(line);
     const want = (count + 1) * 1000;
-    await vi.waitFor(() => expect(lines().filter((got) => got === line)).toHaveLength(want), { timeout: 10_000 });
+    await until(() => expect(lines().filter((got) => got === line)).toHaveLength(want));
   }
   expect(await metrics.text()).toMatch(/sidero_line_socket_missed_total\{what="kernel logs"\} [1-9]/);
   slow.destroy();
@@ -108,7 +109,7 @@ test('lines reach their readers before the end', async () => {
   const { socket, close } = await served();
   const last = await reader();
   const all = text(last);
-  await vi.waitFor(() => socket.write('ready'));
+  await until(() => socket.write('ready'));
   await new Promise(setImmediate);
   socket.write('last');
   close();
@@ -123,9 +124,9 @@ test('a socket that was left behind is taken over; one that is served, once that
   const second = served().then((taken) => ((isTaken = true), taken));
   const { lines } = followed();
   first.socket.write('first');
-  await vi.waitFor(() => expect(lines()).toEqual(['first']), { timeout: 5000 });
+  await until(() => expect(lines()).toEqual(['first']));
   expect(isTaken).toBe(false);
   first.close();
   (await second).socket.write('second');
-  await vi.waitFor(() => expect(lines()).toEqual(['first', 'second']), { timeout: 5000 });
+  await until(() => expect(lines()).toEqual(['first', 'second']));
 });
