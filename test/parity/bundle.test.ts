@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as original from './bundle.expected.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
+const SIDERO = ['--conditions=source', join(ROOT, 'core/bin/sidero.js')];
 const PLUGINS = ['apiserver', 'agent', 'boot-ipxe', 'redfish', 'ipmi', 'management-api', 'siderolink', 'caps'];
 const NAMES = ['sidero-system', 'sidero-controller-manager'] as const;
 
@@ -93,8 +94,7 @@ describe('the install bundle', () => {
     folder = await mkdtemp(join(ROOT, '.cache', 'bundle-'));
     const config = join(folder, 'sidero.config.yaml');
     await writeFile(config, dump({ plugins: PLUGINS.map((name) => `@sidero/plugin-${name}`) }));
-    const sidero = async (...args: string[]) =>
-      (await promisify(execFile)(process.execPath, ['--conditions=source', join(ROOT, 'core/bin/sidero.js'), '--config', config, ...args])).stdout;
+    const sidero = async (...args: string[]) => (await promisify(execFile)(process.execPath, [...SIDERO, '--config', config, ...args])).stdout;
     const [printed, inspected] = await Promise.all([sidero('manifests', '--bundle', folder), sidero('inspect', '--json')]);
     inspection = JSON.parse(inspected) as Inspection;
     const [provider] = (load(printed) as { providers: [{ name: string; type: string; url: string }] }).providers;
@@ -273,6 +273,12 @@ describe('the install bundle', () => {
         mine,
       ),
     ).toEqual([]);
+  });
+
+  test('has no release that clusterctl would not find', async () => {
+    const config = join(folder, 'sidero.config.yaml');
+    const refused = promisify(execFile)(process.execPath, [...SIDERO, '--config', config, 'manifests', '--bundle', folder, '--release', '1.0']);
+    await expect(refused).rejects.toThrow('SIDERO_RELEASE_INVALID');
   });
 
   test('makes clusters from the template of the original', async () => {
