@@ -181,6 +181,11 @@ async function until({ machines }: Rack, isThere: (machine: SimulatedMachine) =>
   for (let left = machines; ; await delay(50)) {
     left = left.filter((machine) => !isThere(machine));
     if (left.length === 0) return;
+    // As people do with machines that gave up: the host may be too busy for their patience.
+    for (const machine of left.filter(({ state }) => state.stage === 'failed')) {
+      machine.powerOff();
+      machine.powerOn();
+    }
     if (performance.now() > endMs)
       throw new Error(`after ${LIMIT_MS} ms ${left.length} machines are not there, the first: ${JSON.stringify(left[0]!.state)}`);
   }

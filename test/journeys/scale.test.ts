@@ -30,12 +30,12 @@ async function aRack(): Promise<Rack> {
   for (const file of ['vmlinuz', 'initramfs.xz']) await writeFile(join(folder, file), Buffer.alloc(10_000));
   const bmcs = new Map<string, SimulatedBmc>();
   const plugins = [simulatedPower((uuid) => bmcs.get(uuid)), caps(), placement(), clusterApiKinds()];
-  const sidero = stack.use(await testSidero({ plugins, dataDir, site: { powerPollMs: 5000 } }));
+  const sidero = stack.use(await testSidero({ plugins, dataDir, site: { powerPollMs: 5000, rebootTimeoutMs: 60_000 } }));
   // Without URLs nothing is fetched: the files are there.
   await until(() =>
     sidero.resources.change(EnvironmentKind, { name: 'default' }, (draft) => void (draft.spec = { kernel: { args: [] } })).then(() => undefined),
   );
-  const machines = sidero.machines(COUNT, { seed: 'scale', timeFactor: 0.05, hasIpxeRom: true });
+  const machines = sidero.machines(COUNT, { seed: 'scale', timeFactor: 0.2, hasIpxeRom: true });
   for (const machine of machines) bmcs.set(machine.uuid, new SimulatedBmc({ chassis: machine }));
   const owned = stack.move();
   return { sidero, machines, [Symbol.asyncDispose]: () => owned.disposeAsync() };
@@ -56,12 +56,25 @@ function watchBindings(resources: ResourceClient): Map<string, Set<string>> {
   return got;
 }
 
-const isAtRest = ({ status }: Server) => status?.isClean === true && status.power === 'off' && !status.inUse;
+/** Undefined when it is clean, free and off, in the API and in truth. */
+function whereItIs(server: Server | undefined, machine: SimulatedMachine): string | undefined {
+  const { isClean, inUse, power, step } = server?.status ?? {};
+  if (isClean && !inUse && power === 'off' && !machine.isOn()) return undefined;
+  return `${machine.name} is ${machine.state.stage} (${machine.state.detail}): clean ${isClean}, in use ${inUse}, power ${power}, ${step?.name}: ${step?.reason}`;
+}
+
+/** What only people can do: a machine that nobody knows yet and that gave up its boot, as on a host that is too busy, is switched off and on. */
+function switchOnAgain(machines: readonly SimulatedMachine[]): void {
+  for (const machine of machines.filter(({ state }) => state.stage === 'failed')) {
+    machine.powerOff();
+    machine.powerOn();
+  }
+}
 
 async function allAtRest({ sidero: { resources }, machines }: Rack): Promise<void> {
-  const servers = await resources.list(ServerKind);
-  expect(servers.filter(isAtRest).length).toBe(COUNT);
-  expect(machines.filter((machine) => machine.isOn()).map(({ name }) => name)).toEqual([]);
+  const servers = new Map((await resources.list(ServerKind)).map((server) => [server.metadata.name, server]));
+  const elsewhere = machines.flatMap((machine) => whereItIs(servers.get(machine.uuid), machine) ?? []);
+  expect({ count: elsewhere.length, first: elsewhere.slice(0, 5) }).toEqual({ count: 0, first: [] });
 }
 
 /** How many of the disks hold what. */
@@ -78,7 +91,10 @@ test('a set of 200 machines gets 200 servers, each once; scaled to none it gives
   const disks = machines.flatMap((machine) => machine.disks).length;
   const got = watchBindings(resources);
   for (const machine of machines) machine.powerOn();
-  await until(() => allAtRest(rack));
+  await until(() => {
+    switchOnAgain(machines);
+    return allAtRest(rack);
+  });
   expect(contents(machines)).toEqual({ nothing: disks });
 
   await createCluster(resources);
