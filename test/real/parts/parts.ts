@@ -3,7 +3,6 @@ import { delimiter, join } from 'node:path';
 import { type Outcome, runCommand } from '../../command.ts';
 import { isClusterApiBuilt } from '../cluster-api/parts.ts';
 import { KUBERNETES_VERSION, testCache } from '../kubernetes-parts.ts';
-import { ensureTalosImage } from '../talos/image.ts';
 import { talosProgram } from '../talos/program.ts';
 
 /** Something real that tests run against and that is not in this repository. */
@@ -146,19 +145,9 @@ export async function clusterApi(means: Means): Promise<readonly Part[]> {
   const program = talosProgram();
   const name = 'the stand-in for Talos';
   const talos = await goPrograms(means, { name, isThere: existsSync(program), args: ['build-talos.sh', testCache(), program], time: '2 min' });
-  const image = talos.missing === undefined ? await talosImage(means) : { name: 'what machines boot of it', missing: 'the stand-in is missing' };
   const isThere = isClusterApiBuilt();
   const providers = await goPrograms(means, { name: 'Cluster API', isThere, args: ['build-cluster-api.sh', testCache()], time: '10 min' });
-  return [talos, image, providers];
-}
-
-/** What the demo with QEMU machines boots of the stand-in. */
-async function talosImage({ signal }: Means): Promise<Part> {
-  const outcome = await runCommand([process.execPath, join(ROOT, 'test/real/talos/build-image.ts')], { signal });
-  return {
-    name: 'what machines boot of the stand-in for Talos',
-    missing: outcome.code === 0 ? undefined : `npm run build:talos-stand-in: ${lastLines(outcome)}`,
-  };
+  return [talos, providers];
 }
 
 interface GoPrograms {
@@ -195,15 +184,13 @@ export async function agentImage({ mayInstall, signal, say }: Means): Promise<Pa
   return { name, missing: outcome.code === 0 ? undefined : `npm run build:agent: ${lastLines(outcome)}` };
 }
 
-/** Builds what machines boot that run the stand-in for Talos, once that is there. */
-export async function talosImage({ say }: Means): Promise<Part> {
+/** Builds what machines boot that run the stand-in for Talos, once that is there; the demo finds it, too. */
+export async function talosImage({ say, signal }: Means): Promise<Part> {
   const name = "the image of Talos' stand-in";
   if (!existsSync(talosProgram())) return { name, missing: 'the stand-in itself is missing' };
   say(`building ${name}, unless it is there`);
-  return ensureTalosImage().then(
-    () => ({ name, missing: undefined }),
-    (thrown: unknown) => ({ name, missing: thrown instanceof Error ? thrown.message : String(thrown) }),
-  );
+  const outcome = await runCommand([process.execPath, join(ROOT, 'test/real/talos/build-image.ts')], { signal });
+  return { name, missing: outcome.code === 0 ? undefined : `npm run build:talos-stand-in: ${lastLines(outcome)}` };
 }
 
 function hasProgram(program: string): boolean {
