@@ -226,10 +226,16 @@ export class SimulatedMachine implements ObservableMachine, Chassis {
       this.#hasInstalled();
       return states.enter('environment', { detail: outcome.kernel.pathname });
     }
-    if (outcome.action === 'exit' && outcome.status !== 0)
+    if (outcome.action === 'exit' && !this.#goesOn(outcome.status))
       throw failure('SIDERO_MACHINE_IPXE_FAILED', { problem: this.console.at(-1) ?? `status ${outcome.status}` });
     // After iPXE exits, firmware goes on with the next device: the disk.
     await this.#bootDisk(states, on);
+  }
+
+  /** Whether firmware goes on after iPXE ended: a BIOS unless it failed; UEFI only after an error, else it opens its setup screen and waits. */
+  #goesOn(status: number): boolean {
+    if (this.inventory.firmware === 'bios') return status === 0;
+    return status !== 0 && this.disks.some(({ content }) => content === 'system');
   }
 
   /** What is booted over the network installs itself, as Talos does. */
