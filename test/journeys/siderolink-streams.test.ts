@@ -285,6 +285,7 @@ describe('where records go', () => {
       });
       const socket = await machineLog(plane);
       const { stream, lines } = output();
+      await until(() => expect(existsSync(join(dataDir, 'stream'))).toBe(true));
       const follow = printLines(given(stream), { follow: true });
       socket.write(`{"msg":"${boot}"}\n`);
       await until(() => expect([lines().at(-1), logs.lines().at(-1)]).toEqual([named(boot), named(boot)]));
