@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { LinkSite, told } from '../real/siderolink/link-site.ts';
-import { isTalosBuilt } from '../real/talos/program.ts';
+import { LinkSite, SERVER, told } from '../real/siderolink/link-site.ts';
+import { isTalosBuilt, SIDEROLINK_AGENT } from '../real/talos/program.ts';
 import type { LinkReport } from '../real/talos/talos-machines.ts';
 import type { Measurement } from './measure.ts';
 
@@ -27,7 +27,8 @@ export async function measureSideroLink(): Promise<readonly Measurement[]> {
 async function fewMachines(): Promise<readonly Measurement[]> {
   await using site = await LinkSite.start({ servers: FEW, isCounting: true });
   const joined = await join(site);
-  return [...joins(joined), await oneTalker(site), await manyTalkers(site), ...(await events(site))];
+  const talk = [await oneTalker(site), await manyTalkers(site), ...(await events(site))];
+  return [...joins(joined, await joinPeer(site)), ...talk];
 }
 
 async function manyMachines(): Promise<readonly Measurement[]> {
@@ -36,48 +37,61 @@ async function manyMachines(): Promise<readonly Measurement[]> {
   const { manager, wireguard } = site.memoryMiB();
   const note = `${MANY} machines are connected; management plane with embedded API + wireguard-go`;
   const memory: Measurement = { what: `SideroLink, memory with ${MANY} machines (RSS)`, ours: manager + wireguard, unit: 'MiB', digits: 0, note };
-  return [...joins(joined), memory, await restart(site)];
+  const back = await restart(site);
+  return [...joins(joined, await joinPeer(site)), memory, back];
 }
 
-/** Boots all machines at a steady rate; what each has counted once it is in. */
-async function join(site: LinkSite): Promise<readonly LinkReport[]> {
+/** Boots all machines at a steady rate; what each has counted once it is in. `api` is somebody else's who is to let them in. */
+async function join(site: LinkSite, api?: string): Promise<readonly LinkReport[]> {
+  const known = told(site.talos, 'linked').length;
   const startedMs = performance.now();
   for (const [index, uuid] of site.uuids.entries()) {
     await delay(Math.max(0, startedMs + (index * 1000) / BOOTS_PER_SECOND - performance.now()));
-    await site.boot(uuid);
+    await site.boot(uuid, api === undefined ? {} : { kernelArgs: [`siderolink.api=${api}`] });
   }
-  await until(() => told(site.talos, 'linked').length >= site.uuids.length);
-  return told(site.talos, 'linked').map(({ link }) => link!);
+  await until(() => told(site.talos, 'linked').length >= known + site.uuids.length);
+  return told(site.talos, 'linked')
+    .slice(known)
+    .map(({ link }) => link!);
 }
 
-function joins(joined: readonly LinkReport[]): readonly Measurement[] {
-  const what = `SideroLink, ${joined.length} machines:`;
-  const note = `${BOOTS_PER_SECOND} boots/s; the original answers first: a lost first handshake comes again after 5 s`;
-  const at = (quantile: number) =>
-    quantileOf(
-      quantile,
-      joined.map(({ handshakeMs }) => handshakeMs),
-    );
-  const provision = quantileOf(
-    0.99,
-    joined.map(({ provisionMs }) => provisionMs),
-  );
+/** The same with the server that the library of the original brings; it keeps bindings in memory, and checks nothing. */
+async function joinPeer(site: LinkSite): Promise<readonly LinkReport[] | undefined> {
+  if (!existsSync(SIDEROLINK_AGENT)) return undefined;
+  const flags = ['-sidero-link-force-userspace', '-sidero-link-wireguard-endpoint', `${SERVER}:51831`, '-sidero-link-api-endpoint', ':4831'];
+  const elsewhere = ['-event-sink-endpoint', ':4832', '-log-receiver-endpoint', ':4833'];
+  await using agent = await site.server.start([SIDEROLINK_AGENT, ...flags, ...elsewhere], { name: 'siderolink-agent' });
+  await agent.line(/wireguard device set up/, { timeoutMs: PATIENCE_MS });
+  return join(site, `${SERVER}:4831`);
+}
+
+function joins(ours: readonly LinkReport[], peers: readonly LinkReport[] | undefined): readonly Measurement[] {
+  const what = `SideroLink, ${ours.length} machines:`;
+  const note = `${BOOTS_PER_SECOND} boots/s; a lost first handshake comes again after 5 s, as with the original, which answers first`;
+  const handshake = ({ handshakeMs }: LinkReport) => handshakeMs;
+  const provision = ({ provisionMs }: LinkReport) => provisionMs;
+  const at = (quantile: number, of: (report: LinkReport) => number) => ({
+    ours: quantileOf(quantile, ours.map(of)),
+    ...(peers && { peer: { name: 'siderolink-agent', value: quantileOf(quantile, peers.map(of)) } }),
+    unit: 'ms',
+    digits: 1,
+  });
   return [
-    { what: `${what} Provision answered → first handshake, p50`, ours: at(0.5), unit: 'ms', digits: 1, note },
-    { what: `${what} Provision answered → first handshake, p99`, ours: at(0.99), unit: 'ms', digits: 1, note },
-    { what: `${what} Provision, p99`, ours: provision, unit: 'ms', digits: 1, note: 'gRPC connection, binding written, and the peer in place' },
+    { what: `${what} Provision answered → first handshake, p50`, ...at(0.5, handshake), note },
+    { what: `${what} Provision answered → first handshake, p99`, ...at(0.99, handshake), note },
+    { what: `${what} Provision, p99`, ...at(0.99, provision), note: 'ours: binding written and peer in place; the peer keeps all in memory' },
   ];
 }
 
 async function oneTalker(site: LinkSite): Promise<Measurement> {
   const [uuid] = site.uuids as [string];
-  const note = `${LINES} lines of one machine, a write each as Talos does, to the stream hook; none lost`;
+  const note = `${LINES} lines of one machine, a write each as Talos does, to the stream hook; none lost by us`;
   return { what: 'kernel log through the tunnel, 1 machine', ours: await linesPerSecond(site, [uuid], LINES), unit: 'lines/s', digits: 0, note };
 }
 
 async function manyTalkers(site: LinkSite): Promise<Measurement> {
   const uuids = site.uuids.slice(0, TALKERS);
-  const note = `${LINES} lines in all; none lost`;
+  const note = `${LINES} lines in all; none lost by us`;
   return {
     what: `kernel log through the tunnel, ${TALKERS} machines`,
     ours: await linesPerSecond(site, uuids, LINES / TALKERS),
@@ -87,13 +101,27 @@ async function manyTalkers(site: LinkSite): Promise<Measurement> {
   };
 }
 
-/** @throws when a line is lost */
+/** Lines that came out, a second. Talos gives up a line that it cannot write for 5 s; those are not waited for. */
 async function linesPerSecond(site: LinkSite, uuids: readonly string[], count: number): Promise<number> {
   const before = await settledLogCount(site);
+  const sent = await linesSent(site, uuids);
+  const known = told(site.talos, 'logged').length;
   const startedMs = performance.now();
   for (const uuid of uuids) site.talos.log({ uuid, count });
-  await untilAsync(async () => (await site.logCount()) >= before + count * uuids.length);
-  return (count * uuids.length) / ((performance.now() - startedMs) / 1000);
+  await until(() => told(site.talos, 'logged').length >= known + uuids.length);
+  const lines = (await linesSent(site, uuids)) - sent;
+  await untilAsync(async () => (await site.logCount()) >= before + lines);
+  return lines / ((performance.now() - startedMs) / 1000);
+}
+
+/** How many lines the machines have handed over since they booted. */
+async function linesSent(site: LinkSite, uuids: readonly string[]): Promise<number> {
+  const known = told(site.talos, 'report').length;
+  for (const uuid of uuids) site.talos.report(uuid);
+  await until(() => told(site.talos, 'report').length >= known + uuids.length);
+  return told(site.talos, 'report')
+    .slice(known)
+    .reduce((sum, { link }) => sum + link!.lines, 0);
 }
 
 /** Until what machines say by themselves has come. */

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Builds the stand-in for Talos (test/real/talos) on Talos' and SideroLink's own published modules.
 # usage: build-talos.sh CACHE_DIR OUT      (needs Go; about 3 min cold)
-# OUT is the program to write; its name tells the version of its sources. Everything else comes from the Go module proxy.
+# OUT is the program to write; its name tells the version of its sources. Beside it: the library's own server of SideroLink, which benchmarks run
+# beside ours. Everything else comes from the Go module proxy.
 set -eu
 cache=$1 out=$2 machinery=v1.13.0 siderolink=v0.3.15
 # WireGuard and gVisor's network stack in one process, as they fit to each other; ids of events; the kernel's log.
@@ -27,6 +28,11 @@ require (
 )
 REQUIRED
   go mod tidy
+fi
+server=$(dirname "$out")/siderolink-agent-$siderolink
+if [ ! -f "$server" ]; then
+  go build -p 2 -trimpath -ldflags '-s -w' -o "$server.part" github.com/siderolabs/siderolink/cmd/siderolink-agent
+  mv "$server.part" "$server"
 fi
 echo "building the stand-in for Talos $machinery" >&2
 go build -p 2 -trimpath -ldflags '-s -w' -o "$out.part" .

@@ -44,6 +44,8 @@ describe.skipIf(!isPossible)(`${MACHINES} machines on one management plane`, () 
   test('no line of their kernel logs is lost or given to another', async () => {
     site.talos.log({ count: LINES });
     await eventually(() => expect(told(site.talos, 'logged')).toHaveLength(MACHINES));
+    // A line that Talos cannot write for 5 s is given up in the middle.
+    const cut = new Map(told(site.talos, 'logged').map(({ uuid, link }) => [uuid, link!.linesBroken]));
     await eventually(() => {
       const byUuid = new Map(site.uuids.map((uuid) => [uuid, [] as number[]]));
       for (const one of site.observed()) {
@@ -52,8 +54,10 @@ describe.skipIf(!isPossible)(`${MACHINES} machines on one management plane`, () 
         expect(server_uuid).toBe(one.uuid);
         if (msg.startsWith('line ')) byUuid.get(server_uuid)!.push(Number(msg.split(' ')[1]));
       }
-      const whole = Array.from({ length: LINES }, (_, index) => index + 1);
-      for (const lines of byUuid.values()) expect(lines).toEqual(whole);
+      for (const [uuid, lines] of byUuid) {
+        expect(lines).toEqual([...new Set(lines)].toSorted((one, other) => one - other));
+        expect(lines.length + cut.get(uuid)!).toBe(LINES);
+      }
     });
   });
 

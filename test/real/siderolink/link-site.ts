@@ -26,7 +26,7 @@ import { type LinkEventName, startTalosMachines, type TalosBoot, type TalosEvent
 import type { Observed } from './observer.ts';
 
 /** Of the management plane on the wire. */
-const SERVER = '10.98.0.1';
+export const SERVER = '10.98.0.1';
 const NODES = '10.98.0.2';
 const NAME = 'sidero.test';
 const CLUSTER = 'rack-1';

@@ -15,5 +15,8 @@ export function talosProgram(): string {
   return join(testCache(), 'talos', `stand-in-${TALOS_VERSION}-${hash.digest('hex').slice(0, 12)}`);
 }
 
+/** The server of SideroLink that its library brings; `parts/build-talos.sh` builds it, too. */
+export const SIDEROLINK_AGENT = join(testCache(), 'talos', 'siderolink-agent-v0.3.15');
+
 /** Whether it has been built. */
 export const isTalosBuilt = existsSync(talosProgram());
