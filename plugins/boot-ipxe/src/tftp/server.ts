@@ -70,7 +70,7 @@ export class TftpServer implements AsyncDisposable {
       sendBufferSize: 1 << 20,
       recvBufferSize: 1 << 20,
       // Addresses are numbers already; the default look-up costs a turn of the event loop for each packet.
-      lookup: (host, _options, done) => done(null, host, isIPv6(host) ? 6 : 4),
+      lookup: (host, _options, done) => done(null, host, host.includes(':') ? 6 : 4),
     });
   }
 
