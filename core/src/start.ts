@@ -24,6 +24,8 @@ import type { Site } from './sidero.ts';
 
 /** The name the original's manager elects its leader under; sharing it keeps the two from ever leading at once. */
 const LEASE_NAME = 'controller-leader-election-sidero-controller-manager';
+/** Those of the original's two managers; either of them would work against us. */
+const ORIGINAL_LEASES = [LEASE_NAME, 'controller-leader-election-capm'];
 
 export interface StartOptions {
   readonly config: LoadedConfig;
@@ -158,8 +160,11 @@ export async function startSidero(options: StartOptions): Promise<RunningSidero>
 // The original and we must never both own the servers of one cluster.
 async function refuseBesideOriginal(api: Cluster, resources: RunningResourceClient, namespace: string): Promise<void> {
   if (api.isOwn) return;
-  const live = await leaseIsLive({ client: resources, lease: { namespace, name: LEASE_NAME } });
-  if (live) throw failure('SIDERO_ORIGINAL_LIVE', { lease: `${namespace}/${LEASE_NAME}`, holder: live.holder });
+  const look = async (name: string) => {
+    const live = await leaseIsLive({ client: resources, lease: { namespace, name } });
+    if (live) throw failure('SIDERO_ORIGINAL_LIVE', { lease: `${namespace}/${name}`, holder: live.holder });
+  };
+  await Promise.all(ORIGINAL_LEASES.map(look));
 }
 
 // What every replica answers machines from, whether or not it leads.

@@ -60,25 +60,29 @@ test('a boot that one replica began is known to the other, and the next one ends
     .toContain('of an earlier boot');
 });
 
-test('it does not start on a cluster where the original leads', async () => {
-  await first.resources.create(NamespaceKind, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'sidero-system' } });
-  const ref = { namespace: 'sidero-system', name: 'controller-leader-election-sidero-controller-manager' };
-  const now = () => new Date().toISOString().replace('Z', '000Z');
-  const spec = { holderIdentity: 'sidero-controller-manager-7d9f_1b2c', leaseDurationSeconds: 15, acquireTime: now(), renewTime: now() };
-  await first.resources.create(LeaseKind, { apiVersion: LeaseKind.apiVersion, kind: 'Lease', metadata: ref, spec });
-  const renewing = setInterval(() => {
-    const renewed = first.resources.change(LeaseKind, ref, (draft) => {
-      draft.spec = { ...draft.spec, renewTime: now() };
-    });
-    // The last one may meet the end of the test.
-    renewed.catch(() => undefined);
-  }, 200);
-  try {
-    await expect(startBeside({ leaderElection: true })).rejects.toMatchObject({
-      code: 'SIDERO_ORIGINAL_LIVE',
-      details: { holder: spec.holderIdentity },
-    });
-  } finally {
-    clearInterval(renewing);
-  }
-});
+test.each(['controller-leader-election-sidero-controller-manager', 'controller-leader-election-capm'])(
+  'it does not start on a cluster where the original holds the Lease %s',
+  async (name) => {
+    await first.resources.create(NamespaceKind, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'sidero-system' } }).catch(() => undefined);
+    const ref = { namespace: 'sidero-system', name };
+    const now = () => new Date().toISOString().replace('Z', '000Z');
+    const spec = { holderIdentity: 'sidero-controller-manager-7d9f_1b2c', leaseDurationSeconds: 15, acquireTime: now(), renewTime: now() };
+    await first.resources.create(LeaseKind, { apiVersion: LeaseKind.apiVersion, kind: 'Lease', metadata: ref, spec });
+    const renewing = setInterval(() => {
+      const renewed = first.resources.change(LeaseKind, ref, (draft) => {
+        draft.spec = { ...draft.spec, renewTime: now() };
+      });
+      // The last one may meet the end of the test.
+      renewed.catch(() => undefined);
+    }, 200);
+    try {
+      await expect(startBeside({ leaderElection: true })).rejects.toMatchObject({
+        code: 'SIDERO_ORIGINAL_LIVE',
+        details: { holder: spec.holderIdentity },
+      });
+    } finally {
+      clearInterval(renewing);
+      await first.resources.remove(LeaseKind, ref);
+    }
+  },
+);

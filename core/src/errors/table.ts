@@ -129,7 +129,7 @@ export const coreErrors = {
   },
   SIDERO_ORIGINAL_LIVE: {
     message: (d: { lease: string; holder: string }) => `The original Sidero is running on this cluster: Lease ${d.lease} is held by ${d.holder}.`,
-    next: () => 'scale its Deployment sidero-controller-manager to 0, wait 15 s, and start again.',
+    next: () => 'scale its Deployments caps-controller-manager and sidero-controller-manager to 0, wait 15 s, and start again.',
   },
   SIDERO_PLUGIN_INVALID: {
     message: (d: { file: string; index: number; problem: string }) => `${d.file}: plugins[${d.index}] ${d.problem}.`,
