@@ -9,6 +9,7 @@ import { configOf } from './played-talos.ts';
 
 const MACHINES = 3;
 const ACTIONS = 14;
+const WATCH_LAGS_MS = [0, 0, 100, 300, 700];
 const BEGIN_PATIENCE_MS = 30_000;
 const SETTLE_TIMEOUT_MS = 180_000;
 const namespace = 'default';
@@ -225,8 +226,11 @@ async function until(assertion: () => Promise<void>, timeoutMs: number): Promise
  * @throws when something happened that must not, or when things do not come to rest
  */
 export async function playKillSchedule(seed: number): Promise<void> {
-  await using world = await KillWorld.create({ seed: `kill-${seed}`, machines: MACHINES });
-  const run: Run = { world, random: seededRandom('kill', seed), wanted: new Set(), made: 0, log: [] };
+  const random = seededRandom('kill', seed);
+  // Caches are behind the API, sometimes far.
+  const watchLagMs = random.pick(WATCH_LAGS_MS);
+  await using world = await KillWorld.create({ seed: `kill-${seed}`, machines: MACHINES, watchLagMs });
+  const run: Run = { world, random, wanted: new Set(), made: 0, log: [`watch lag ${watchLagMs} ms`] };
   try {
     await play(run);
     const operated = new Set<string>();
@@ -253,7 +257,10 @@ async function story({ world, log }: Run): Promise<string> {
     ...machines.map(
       ({ metadata, spec }) => `MetalMachine ${metadata.name} ${metadata.uid} ${metadata.deletionTimestamp ?? ''}: ${JSON.stringify(spec)}`,
     ),
-    ...world.talos.map(({ uuid, machine, disk, runs }) => `machine ${uuid}: ${JSON.stringify({ disk, runs, state: machine.state })}`),
+    ...world.talos.map(({ uuid, machine, disk, runs }) => {
+      const states = machine.history.slice(-8).map(({ stage, detail = '' }) => `${stage} ${detail}`);
+      return `machine ${uuid}: ${JSON.stringify({ disk, runs, states, console: machine.console.slice(-2) })}`;
+    }),
   ];
   return lines.map((line) => `\n  ${line}`).join('');
 }

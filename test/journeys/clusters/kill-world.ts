@@ -58,6 +58,8 @@ export class KillWorld implements AsyncDisposable {
   readonly truth: RunningResourceClient;
   readonly #api: ApiServer;
   readonly #dataDir: string;
+  /** How late the management plane hears of changes. */
+  readonly #watchLagMs: number;
   /** What machines take for the management plane. */
   readonly #front: Wire;
   readonly #bmcs: ReadonlyMap<string, SimulatedBmc>;
@@ -65,7 +67,7 @@ export class KillWorld implements AsyncDisposable {
   #life: Life | undefined;
   #ending: Promise<unknown> = Promise.resolve();
 
-  static async create(given: { readonly seed: string; readonly machines: number }): Promise<KillWorld> {
+  static async create(given: { readonly seed: string; readonly machines: number; readonly watchLagMs: number }): Promise<KillWorld> {
     const dataDir = await mkdtemp(join(tmpdir(), 'sidero-kill-'));
     await writeStandIns(dataDir, SIZES);
     const environment = join(dataDir, 'env', 'default');
@@ -83,11 +85,12 @@ export class KillWorld implements AsyncDisposable {
     return world;
   }
 
-  private constructor(given: { seed: string; machines: number; api: ApiServer; dataDir: string; front: Wire }) {
+  private constructor(given: { seed: string; machines: number; watchLagMs: number; api: ApiServer; dataDir: string; front: Wire }) {
     const { seed, machines: count, api, dataDir, front } = given;
     this.#api = api;
     this.#dataDir = dataDir;
     this.#front = front;
+    this.#watchLagMs = given.watchLagMs;
     this.truth = createResourceClient({ kubeConfig: () => api.kubeConfig, log: silentLogger(), metrics: createMetrics(), component: 'world' });
     this.breaches = new Breaches(this.truth);
     this.breaches.follow(this.#stop.signal);
@@ -101,7 +104,7 @@ export class KillWorld implements AsyncDisposable {
 
   /** Starts the management plane, on a wire of its own to the API. */
   async start(): Promise<void> {
-    const wire = await layWire(() => Number(new URL(this.#api.url).port));
+    const wire = await layWire(() => Number(new URL(this.#api.url).port), this.#watchLagMs);
     const kubeConfig = this.#api.kubeConfig;
     const clusters = kubeConfig.clusters.map((cluster) => ({ ...cluster, server: `https://127.0.0.1:${wire.port}` }));
     const ownWire = Object.assign(Object.create(Object.getPrototypeOf(kubeConfig) as object) as typeof kubeConfig, kubeConfig, { clusters });
