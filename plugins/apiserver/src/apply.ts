@@ -1,4 +1,5 @@
-import { copyJson, isJsonObject, type JsonObject, type ManagedFields, sameJson, timestamp } from './object.ts';
+import { copyJson } from '@sidero/core';
+import { isJsonObject, type JsonObject, type ManagedFields, sameJson, timestamp } from './object.ts';
 import type { Schema } from './schema/schema.ts';
 import { ApiError, badRequest } from './status.ts';
 

@@ -66,15 +66,6 @@ export function sameJson(a: unknown, b: unknown): boolean {
   return keys.length === keysOf(b).length && keys.every((key) => Object.hasOwn(b, key) && sameJson(a[key], b[key]));
 }
 
-/** An independent copy of a JSON value. */
-export function copyJson<T>(value: T): T {
-  if (Array.isArray(value)) return value.map((item) => copyJson(item)) as T;
-  if (!isJsonObject(value)) return value;
-  const copy: JsonObject = {};
-  for (const [key, item] of Object.entries(value)) copy[key] = copyJson(item);
-  return copy as T;
-}
-
 /** Now, as `metav1.Time` writes it: whole seconds, UTC. */
 export function timestamp(at = new Date()): string {
   return `${at.toISOString().slice(0, 19)}Z`;

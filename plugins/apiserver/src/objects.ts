@@ -1,5 +1,6 @@
 import { randomInt, randomUUID } from 'node:crypto';
-import { type ApiObject, copyJson, isJsonObject, type JsonObject, type Metadata, sameJson, textOf, timestamp } from './object.ts';
+import { copyJson } from '@sidero/core';
+import { type ApiObject, isJsonObject, type JsonObject, type Metadata, sameJson, textOf, timestamp } from './object.ts';
 import { metadataViolations, type NameRule, readMetadata } from './registry/metadata.ts';
 import type { Served } from './registry/registry.ts';
 import { apiVersionOf, type ResourceType, storeName } from './registry/resource-type.ts';

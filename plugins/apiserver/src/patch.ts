@@ -1,5 +1,6 @@
 import jsonPatch, { type Operation } from 'fast-json-patch';
-import { copyJson, isJsonObject, type JsonObject } from './object.ts';
+import { copyJson } from '@sidero/core';
+import { isJsonObject, type JsonObject } from './object.ts';
 import { ApiError, badRequest } from './status.ts';
 
 /** A JSON merge patch (RFC 7396): a new value, `target` stays as it is. */

@@ -1,4 +1,5 @@
-import { copyJson, isJsonObject, type JsonObject, sameJson } from './object.ts';
+import { copyJson } from '@sidero/core';
+import { isJsonObject, type JsonObject, sameJson } from './object.ts';
 import type { Schema } from './schema/schema.ts';
 import { badRequest } from './status.ts';
 

@@ -1,4 +1,5 @@
-import { copyJson, isJsonObject } from '../object.ts';
+import { copyJson } from '@sidero/core';
+import { isJsonObject } from '../object.ts';
 import type { Schema } from './schema.ts';
 
 /** True when some part of the schema holds a default; worth knowing because most hold none. */

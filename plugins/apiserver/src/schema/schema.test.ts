@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { copyJson } from '../object.ts';
+import { copyJson } from '@sidero/core';
 import { applyDefaults } from './default.ts';
 import { prune } from './prune.ts';
 import type { Schema } from './schema.ts';
