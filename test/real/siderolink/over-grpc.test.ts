@@ -49,6 +49,17 @@ describe.skipIf(!isPossible)('a machine behind a wall that lets no UDP pass', ()
     });
   });
 
+  test('is back by itself when WireGuard was killed', async () => {
+    process.kill(site.wireguardPid(), 'SIGKILL');
+    const [tunnelled] = site.uuids as [string];
+    const before = told(site.talos, 'emitted', tunnelled).length;
+    site.talos.emit({ uuid: tunnelled, message: 'TaskEvent', fields: { task: 'proof' } });
+    await eventually(() => {
+      const id = told(site.talos, 'emitted', tunnelled)[before]?.detail;
+      expect(told(site.talos, 'acknowledged', tunnelled).map(({ detail }) => detail)).toContain(id ?? 'none yet');
+    });
+  });
+
   test('has no place to be spoken to at after a restart, and its stream ends with its ServerBinding', async () => {
     const [tunnelled, plain] = site.uuids as [string, string];
     const endpoint = async (uuid: string) => (await site.binding(uuid))?.metadata.annotations?.['metal.sidero.dev/siderolink-endpoint'];

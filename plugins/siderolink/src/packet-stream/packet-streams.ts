@@ -11,7 +11,7 @@ import { machineOfVirtual } from './virtual-endpoint.ts';
 const ADDRESS_KEY = 'x-siderolink-ipv6-addr';
 /** Of all machines together. */
 const MAX_STREAMS = 4096;
-/** Packets that wait for a slow machine; WireGuard can do without those that are dropped. */
+/** Packets that wait for a slow machine, or a slow WireGuard; it can do without those that are dropped. */
 const MAX_WAITING_PACKETS = 512;
 /** WireGuard's overhead on an MTU of 1280, and room. */
 const MAX_PACKET_BYTES = 2048;
@@ -64,10 +64,11 @@ export function packetStreams(options: PacketStreamOptions): UntypedServiceImple
     }
     const machine = machineOfVirtual(given, options.desk.known!.subnet)!;
     open.get(machine)?.end(endOf(status.ABORTED, 'peer replaced'));
-    const isKnown = () => options.state.keeper?.hasAddress(machine) ?? false;
-    const onOpen = (own: string) =>
+    // While the tunnel is made anew nobody is out: a machine that is told so gives up.
+    const isKnown = () => options.state.keeper?.hasAddress(machine) ?? true;
+    const speakTo = (own: string) =>
       void options.state.keeper?.speakTo(machine, own).catch((thrown: unknown) => sidero.log.debug({ err: thrown }, 'not spoken to'));
-    const stream = new PacketStream(call, { port: options.port, dropped, isKnown, onOpen });
+    const stream = new PacketStream(call, { port: options.port, dropped, isKnown, speakTo });
     open.set(machine, stream);
     gauge(open.size);
     void stream.ended.then(() => {
@@ -97,31 +98,33 @@ interface StreamEnds {
   readonly dropped: (labels: { why: string }) => void;
   /** Whether the machine is let in. */
   readonly isKnown: () => boolean;
-  /** Told where WireGuard finds the machine, `host:port`. */
-  readonly onOpen: (endpoint: string) => void;
+  /** Told where WireGuard finds the machine, `host:port`, again and again: the device may be a new one. */
+  readonly speakTo: (endpoint: string) => void;
 }
 
 class PacketStream {
   readonly ended: Promise<void>;
   readonly #call: PacketCall;
   readonly #socket: Socket;
-  readonly #looking: NodeJS.Timeout;
+  #looking: NodeJS.Timeout | undefined;
   readonly #over: () => void;
   #isOver = false;
 
   constructor(call: PacketCall, given: StreamEnds) {
-    const { port, dropped, isKnown, onOpen } = given;
+    const { port, dropped } = given;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.ended = promise;
     this.#call = call;
     this.#socket = createSocket('udp4');
-    this.#looking = setInterval(() => isKnown() || this.end(endOf(status.PERMISSION_DENIED, 'peer not allowed')), LOOK_MS);
     this.#over = () => {
       clearInterval(this.#looking);
       this.#socket.close();
       resolve();
     };
-    this.#socket.bind(0, '127.0.0.1', () => onOpen(`127.0.0.1:${this.#socket.address().port}`));
+    this.#socket.bind(0, '127.0.0.1', () => {
+      this.#looking = setInterval(() => this.#look(given), LOOK_MS);
+      this.#look(given);
+    });
     this.#socket.on('error', () => this.end(endOf(status.UNAVAILABLE, 'WireGuard is not there')));
     this.#socket.on('message', (data) => {
       if (call.writableLength > MAX_WAITING_PACKETS) dropped({ why: 'slow machine' });
@@ -129,10 +132,17 @@ class PacketStream {
     });
     // While WireGuard is made anew nobody is at the port: packets are lost, as on any wire.
     call.on('data', ({ data }) => {
+      if (this.#isOver) return;
       if (data.length > MAX_PACKET_BYTES) dropped({ why: 'too large' });
+      else if (this.#socket.getSendQueueCount() > MAX_WAITING_PACKETS) dropped({ why: 'slow WireGuard' });
       else this.#socket.send(data, port, '127.0.0.1');
     });
     for (const event of ['end', 'cancelled', 'close', 'error'] as const) call.on(event, () => this.#finish());
+  }
+
+  #look({ isKnown, speakTo }: StreamEnds): void {
+    if (!isKnown()) this.end(endOf(status.PERMISSION_DENIED, 'peer not allowed'));
+    else if (!this.#isOver) speakTo(`127.0.0.1:${this.#socket.address().port}`);
   }
 
   /** Ends it with a status. */

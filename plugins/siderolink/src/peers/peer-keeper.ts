@@ -33,14 +33,17 @@ export class PeerKeeper {
   readonly #options: PeerKeeperOptions;
   /** Addresses by key, as the device has them. */
   #installed = new Map<string, readonly string[]>();
+  /** The other way. */
+  #keys: ReadonlyMap<string, string> = new Map();
   #wanted: ReadonlyMap<string, WantedPeer> = new Map();
-  /** Machines that we speak to first, by key, and until when. */
-  readonly #greeted = new Map<string, number>();
+  /** Machines that we speak to first, by key: where, and until when. */
+  readonly #greeted = new Map<string, { readonly endpoint: string; readonly untilMs: number }>();
   /** Machines that were in the tunnel before this device was, and did not speak yet. */
   #unmet = new Set<string>();
   readonly #told = new Map<string, string>();
-  #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
+  /** The last of what changes the device: one after the other, each on what the one before left. */
+  #tail: Promise<void> = Promise.resolve();
   #quickUntil = 0;
   #wakeLook = () => {};
 
@@ -58,22 +61,29 @@ export class PeerKeeper {
 
   /** A machine can be reached there now: one that was in the tunnel before this device was is spoken to, for its old session is worth nothing. */
   async speakTo(address: string, endpoint: string): Promise<void> {
-    const peer = [...this.#wanted.values()].find((one) => one.address === address);
-    if (!peer || !this.#unmet.has(peer.publicKey)) return;
-    await this.#options.tunnel.apply([{ publicKey: peer.publicKey, address, ...this.#greeting(peer, endpoint) }]);
+    const isDue = (key: string) => this.#unmet.has(key) && this.#greeted.get(key)?.endpoint !== endpoint;
+    if (!isDue(this.#keys.get(address) ?? '')) return;
+    await this.#alone(async () => {
+      const peer = this.#wanted.get(this.#keys.get(address) ?? '');
+      if (peer && isDue(peer.publicKey))
+        await this.#options.tunnel.apply([{ publicKey: peer.publicKey, address, ...this.#greeting(peer, endpoint) }]);
+    });
     this.#wakeLook();
   }
 
   /** The peers as the ServerBindings are now; several calls at once share one. @throws SIDERO_SIDEROLINK_TUNNEL_FAILED */
   sync(): Promise<void> {
-    this.#next ??= (this.#running ?? Promise.resolve())
-      .catch(() => undefined)
-      .then(() => {
-        this.#running = this.#next;
-        this.#next = undefined;
-        return this.#pass();
-      });
+    this.#next ??= this.#alone(() => {
+      this.#next = undefined;
+      return this.#pass();
+    });
     return this.#next;
+  }
+
+  #alone(work: () => Promise<void>): Promise<void> {
+    const done = this.#tail.catch(() => undefined).then(work);
+    this.#tail = done;
+    return done;
   }
 
   /** Whether a machine is let in. `address` without prefix length. */
@@ -84,7 +94,7 @@ export class PeerKeeper {
 
   /** Whether an address is that of a machine that is let in. */
   hasAddress(address: string): boolean {
-    return [...this.#installed.values()].some((addresses) => addresses.includes(address));
+    return this.#keys.has(address);
   }
 
   /** Follows the ServerBindings and the device until `signal` aborts. @throws SIDERO_SIDEROLINK_TUNNEL_FAILED */
@@ -97,15 +107,20 @@ export class PeerKeeper {
   async #look(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const states = await this.#options.tunnel.peers();
-      if (this.#differs(states)) {
-        this.#note(states);
-        await this.sync();
-      }
-      await this.#endGreetings(states);
+      if (this.#differs(states)) await this.#alone(() => this.#repair());
+      await this.#alone(() => this.#endGreetings(states));
       this.#options.notes.see(states, this.#wanted);
       this.#options.meters.count(states);
       await this.#pause(signal);
     }
+  }
+
+  // Looked at once more: what was seen may be from before the last change.
+  async #repair(): Promise<void> {
+    const states = await this.#options.tunnel.peers();
+    if (!this.#differs(states)) return;
+    this.#note(states);
+    await this.#pass();
   }
 
   async #pause(signal: AbortSignal): Promise<void> {
@@ -131,6 +146,7 @@ export class PeerKeeper {
         if ('remove' in change) this.#installed.delete(change.publicKey);
         else this.#installed.set(change.publicKey, [change.address]);
       }
+      this.#index();
       for (const change of changes) this.#tell(change.publicKey, 'remove' in change ? undefined : change.address);
       this.#quickUntil = performance.now() + QUICK_MS;
       this.#wakeLook();
@@ -142,6 +158,11 @@ export class PeerKeeper {
 
   #note(states: readonly PeerState[]): void {
     this.#installed = new Map(states.map(({ publicKey, addresses }) => [publicKey, addresses]));
+    this.#index();
+  }
+
+  #index(): void {
+    this.#keys = new Map([...this.#installed].flatMap(([key, addresses]) => addresses.map((address) => [address, key] as const)));
   }
 
   #differs(states: readonly PeerState[]): boolean {
@@ -150,7 +171,7 @@ export class PeerKeeper {
 
   #greeting(peer: WantedPeer, endpoint: string | undefined): Partial<PeerSetting> {
     if (!endpoint) return {};
-    this.#greeted.set(peer.publicKey, performance.now() + GREETING_MS);
+    this.#greeted.set(peer.publicKey, { endpoint, untilMs: performance.now() + GREETING_MS });
     // A keepalive makes WireGuard begin a handshake by itself.
     return { endpoint, keepaliveSeconds: 1 };
   }
@@ -160,7 +181,7 @@ export class PeerKeeper {
     if (this.#greeted.size === 0) return;
     const answered = new Set(states.filter(({ handshakeAt }) => handshakeAt).map(({ publicKey }) => publicKey));
     const now = performance.now();
-    const over = [...this.#greeted].filter(([key, until]) => answered.has(key) || until < now || !this.#wanted.has(key)).map(([key]) => key);
+    const over = [...this.#greeted].filter(([key, { untilMs }]) => answered.has(key) || untilMs < now || !this.#wanted.has(key)).map(([key]) => key);
     for (const key of over) this.#greeted.delete(key);
     const present = over.filter((key) => this.#wanted.has(key) && this.#installed.has(key));
     if (present.length > 0)

@@ -19,7 +19,7 @@ const WAITS_MS = [0, 200, 1000, 3000, 10_000];
 const STEADY_MS = 60_000;
 const LISTEN_AGAIN_MS = 2000;
 /** Listeners have so long to let go of their ports before the next device comes up. */
-const CLOSE_MS = 1000;
+const CLOSE_MS = 500;
 
 /** What this replica's tunnel is now, for those who answer machines. */
 export interface TunnelState {

@@ -13,7 +13,7 @@ const PROGRAM = 'wireguard-go';
 const SOCKETS = '/var/run/wireguard';
 /** Until its socket answers; ready within 0.03 s on an idle machine. */
 const START_MS = 15_000;
-const STOP_MS = 1000;
+const STOP_MS = 800;
 
 /** WireGuard in user space: `wireguard-go` on a TUN device, one child process. */
 export function userSpaceTunnel({ log }: { readonly log: Logger }): OpenTunnel {
