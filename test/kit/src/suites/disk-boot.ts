@@ -1,8 +1,9 @@
 import type { BootFacts, DiskBoot } from '@sidero/core';
 import { describe, expect, test } from 'vitest';
 import { aBinding, aServer, aServerClass } from '../fixtures.ts';
-import type { IpxeHost } from '../machine/ipxe/command.ts';
+import type { IpxeHost, IpxeOutcome } from '../machine/ipxe/command.ts';
 import { runIpxe } from '../machine/ipxe/interpreter.ts';
+import { textSetting } from '../machine/ipxe/settings.ts';
 
 const FACTS: Readonly<Record<string, BootFacts>> = {
   'an installed server of a class': { server: aServer(), binding: aBinding(), serverClass: aServerClass() },
@@ -11,9 +12,9 @@ const FACTS: Readonly<Record<string, BootFacts>> = {
 };
 
 /** iPXE on a machine that is sent to its disk; whatever it fetches besides the answer is noted, and missing. */
-function aMachine(body: string, fetched: string[]): IpxeHost {
+function aMachine(platform: string, { body, fetched }: { readonly body: string; readonly fetched: string[] }): IpxeHost {
   return {
-    settings: {},
+    settings: { platform: textSetting(platform) },
     fetch: async (url) => {
       fetched.push(url.pathname);
       return fetched.length === 1 ? Buffer.from(body) : undefined;
@@ -23,6 +24,14 @@ function aMachine(body: string, fetched: string[]): IpxeHost {
     print: () => undefined,
     signal: AbortSignal.timeout(5000),
   };
+}
+
+async function outcomeOn(platform: 'pcbios' | 'efi', body: string): Promise<IpxeOutcome> {
+  const fetched: string[] = [];
+  const outcome = await runIpxe(aMachine(platform, { body, fetched }), new URL('http://127.0.0.1/ipxe'));
+  expect(fetched).toEqual(['/ipxe']);
+  expect(['disk', 'exit']).toContain(outcome.action);
+  return outcome;
 }
 
 /** What every way to boot from disk must do: leave iPXE, by a script that ends it or by an answer that makes it give up. */
@@ -37,11 +46,11 @@ export function describeDiskBoot(name: string, diskBoot: DiskBoot): void {
       test(`${who} leaves iPXE without loading anything more`, async () => {
         const { status, body } = diskBoot.answer(facts);
         if (status !== 200) return expect(status).toBeGreaterThanOrEqual(400);
-        const fetched: string[] = [];
-        const outcome = await runIpxe(aMachine(body, fetched), new URL('http://127.0.0.1/ipxe'));
-        expect(fetched).toEqual(['/ipxe']);
-        expect(['disk', 'exit']).toContain(outcome.action);
+        const outcome = await outcomeOn('pcbios', body);
         if (outcome.action === 'exit') expect(outcome.status).toBe(0);
+        // UEFI goes on to the disk only after an error.
+        const onUefi = await outcomeOn('efi', body);
+        if (onUefi.action === 'exit') expect(onUefi.status).not.toBe(0);
       });
     }
 
