@@ -50,7 +50,7 @@ describe.skipIf(!isBuilt || !hasMachines)("a cluster of one and two machines wit
     workload = left.use(new WorkloadCluster({ name: 'rack-1', port, sideroLink: 'real', management: () => management }));
     await network.bring(port);
     management = left.use(await startQemuManagement(network, await ensureTalosImage()));
-    const firmwares = ['bios', 'uefi', 'bios'] as const;
+    const firmwares = ['bios', 'bios', 'bios'] as const;
     rack = left.use(await rackMachines(network, { firmwares, onEvent: (event) => workload.tell(event) }));
   }, TEST_MS);
 

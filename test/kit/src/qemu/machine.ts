@@ -108,7 +108,9 @@ function bmcArguments({ bmc }: MachineOptions): readonly string[] {
 }
 
 function flash(variables: string): readonly string[] {
-  return ['-drive', `if=pflash,format=raw,readonly=on,file=${OVMF_CODE}`, '-drive', `if=pflash,format=raw,file=${comma(variables)}`];
+  const flashes = ['-drive', `if=pflash,format=raw,readonly=on,file=${OVMF_CODE}`, '-drive', `if=pflash,format=raw,file=${comma(variables)}`];
+  // Before it goes on from the network to the disk it would wait half a minute for an address server for IPv6.
+  return [...flashes, '-fw_cfg', 'name=opt/org.tianocore/IPv6PXESupport,string=n'];
 }
 
 /** Boot index of the network card; there is room for disks before it and after it. */
