@@ -1,10 +1,9 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { create, type DescMessage, type MessageShape } from '@bufbuild/protobuf';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { Client, credentials, Metadata, type ServiceError, type status } from '@grpc/grpc-js';
 import { definePlugin, EventKind, type MachineTokens, type ServerBinding, ServerBindingKind } from '@sidero/core';
 import { siderolink } from '@sidero/plugin-siderolink';
 import {
-  type ProvisionRequest,
   ProvisionRequestSchema,
   type ProvisionResponse,
   ProvisionService,
@@ -18,6 +17,8 @@ import * as z from 'zod';
 /** The server of the fixtures, and the MetalMachine that has it. */
 const BOUND = { uuid: FIXTURE_UUID, metalMachine: { namespace: 'default', name: 'rack-1-cp-x7k2p' } };
 
+type ProvisionFields = Omit<MessageInitShape<typeof ProvisionRequestSchema>, '$typeName' | '$unknown'>;
+
 /** A WireGuard key, base64. */
 export const aKey = () => Buffer.from(generateKeyPairSync('x25519').publicKey.export({ format: 'jwk' }).x!, 'base64url').toString('base64');
 
@@ -30,7 +31,7 @@ export interface LinkPlane extends TestSidero {
   /** The join token of the fixture's machine. */
   token(): Promise<string>;
   /** Asks to join as the fixture's machine. @throws the gRPC status */
-  provision(request?: Partial<ProvisionRequest>): Promise<ProvisionResponse>;
+  provision(request?: ProvisionFields): Promise<ProvisionResponse>;
   binding(): Promise<ServerBinding>;
   metrics(): Promise<string>;
   /** What Events say of the server. */
@@ -71,10 +72,10 @@ export async function linkPlane(options: LinkPlaneOptions = {}): Promise<LinkPla
 }
 
 /** Asks to join as Talos does. @throws the gRPC status */
-export async function provisionAt(port: number, request: Partial<ProvisionRequest> = {}): Promise<ProvisionResponse> {
+export async function provisionAt(port: number, request: ProvisionFields = {}): Promise<ProvisionResponse> {
   const { path, requestSerialize, responseDeserialize } = serviceDefinition(ProvisionService)['provision']!;
   const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
-  const message = messageOf(ProvisionRequestSchema, { nodeUuid: FIXTURE_UUID, nodePublicKey: aKey(), ...request });
+  const message = create(ProvisionRequestSchema, { nodeUuid: FIXTURE_UUID, nodePublicKey: aKey(), ...request });
   try {
     return await new Promise((resolve, reject) => {
       client.makeUnaryRequest(path, requestSerialize, responseDeserialize, message, (error, answer) =>
@@ -102,10 +103,6 @@ export async function streamAt(port: number, from: string | undefined): Promise<
   } finally {
     client.close();
   }
-}
-
-function messageOf<D extends DescMessage>(schema: D, fields: object): MessageShape<D> {
-  return create(schema, fields as never);
 }
 
 /** A refusal with that status, and words. */

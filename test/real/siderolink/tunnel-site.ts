@@ -3,17 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Writable } from 'node:stream';
-import { create } from '@bufbuild/protobuf';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { Client, credentials } from '@grpc/grpc-js';
 import { KubeConfig } from '@kubernetes/client-node';
 import { createLogger, createResourceClient, createMetrics, type ResourceClient } from '@sidero/core';
-import {
-  type ProvisionRequest,
-  ProvisionRequestSchema,
-  type ProvisionResponse,
-  ProvisionService,
-  serviceDefinition,
-} from '@sidero/plugin-siderolink/protocol';
+import { ProvisionRequestSchema, type ProvisionResponse, ProvisionService, serviceDefinition } from '@sidero/plugin-siderolink/protocol';
 import {
   type Child,
   type ChildOptions,
@@ -39,7 +33,7 @@ export interface TunnelSite extends AsyncDisposable {
   readonly resources: ResourceClient;
   /** What `/metrics` has. */
   metrics(): Promise<string>;
-  provision(request: Partial<ProvisionRequest>): Promise<ProvisionResponse>;
+  provision(request: MessageInitShape<typeof ProvisionRequestSchema>): Promise<ProvisionResponse>;
   start(): Promise<void>;
   /** kill -9 */
   kill(): Promise<void>;
@@ -150,7 +144,7 @@ function clientOf(file: string): { client: ResourceClient } & AsyncDisposable {
   return { client, [Symbol.asyncDispose]: () => client.close() };
 }
 
-async function provision(port: number, request: Partial<ProvisionRequest>): Promise<ProvisionResponse> {
+async function provision(port: number, request: MessageInitShape<typeof ProvisionRequestSchema>): Promise<ProvisionResponse> {
   const { path, requestSerialize, responseDeserialize } = serviceDefinition(ProvisionService)['provision']!;
   const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
   try {
