@@ -31,7 +31,7 @@ const PATIENCE_MS = 400_000;
 const TEST_MS = 3 * PATIENCE_MS;
 const STEPS: readonly string[] = ['config', 'installed', 'reboot', 'running'];
 const isBuilt = isPossible && isClusterApiBuilt() && isTalosBuilt && existsSync(AGENT_IMAGE);
-const hasMachines = qemuSupport().length === 0 && ipmiSimSupport().length === 0;
+const hasMachines = qemuSupport(['bios']).length === 0 && ipmiSimSupport().length === 0 && existsSync('/usr/bin/wireguard-go');
 
 interface Machine {
   readonly spec: { readonly providerID?: string };
