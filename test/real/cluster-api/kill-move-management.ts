@@ -17,18 +17,15 @@ const SITE = { rebootTimeoutMs: 10_000, powerPollMs: 1000, leaderElection: false
 /** A binding that were freed by mistake shall be so while the test looks. */
 const ORPHAN_GRACE_MS = 2000;
 const OURS = /^(SIDERO_CONTROLLER_MANAGER_|SIDERO_HEALTH|CAPI_DIAG|SIDERO_LEADER|SIDERO_POWER)/;
-/** Log lines in which a kill may lie, of which each is a write or an order that was just made. */
-export const POINTS = [
-  'server registered',
-  'wipe handed to the machine',
-  'boot decided',
-  'power switched',
-  'configuration given out',
-  'server released',
-  'power command',
-  'HTTP',
-] as const;
-export type Point = (typeof POINTS)[number];
+/** What Sidero logs right after a write or an order: where a kill may lie. */
+export type Point =
+  | 'power command'
+  | 'power switched'
+  | 'boot decided'
+  | 'configuration given out'
+  | 'server released'
+  | 'wipe handed to the machine'
+  | 'HTTP';
 
 /** Where machines find a management cluster, and what they boot. */
 export interface KillManagementOptions {
@@ -53,6 +50,7 @@ export class KillManagement implements AsyncDisposable {
   readonly #folder: string;
   readonly #installed: InstalledSidero;
   readonly #stack: AsyncDisposableStack;
+  readonly #said: string[] = [];
   #life: ManagementPlane | undefined;
   readonly #listeners = new Set<(text: string) => void>();
 
@@ -109,9 +107,13 @@ export class KillManagement implements AsyncDisposable {
     return this.#life !== undefined;
   }
 
-  /** The end of what Sidero said in its present life. */
+  /** The end of what Sidero said, in all its lives. */
   get said(): string {
-    return this.#life?.lines.slice(-30).join('\n') ?? '(killed)';
+    const isNoise = (line: string) => /"msg":"(power command|HTTP)"/.test(line);
+    return this.#said
+      .filter((line) => !isNoise(line))
+      .slice(-40)
+      .join('\n');
   }
 
   /** Starts Sidero, as its Deployment would. */
@@ -124,6 +126,8 @@ export class KillManagement implements AsyncDisposable {
       args: ['--kubeconfig', kubeconfigPath],
       env: { ...others, SIDERO_FETCH_ENVIRONMENTS: 'false', SIDERO_LOG_LEVEL: 'debug' },
       onText: (text) => {
+        this.#said.push(...text.split('\n'));
+        this.#said.splice(0, this.#said.length - 20_000);
         for (const listener of this.#listeners) listener(text);
       },
     });
@@ -135,6 +139,7 @@ export class KillManagement implements AsyncDisposable {
     this.#life = undefined;
     if (!life) return;
     process.kill(life.pid, 'SIGKILL');
+    this.#said.push(`${new Date().toISOString()} KILLED`);
     await life.exited;
   }
 

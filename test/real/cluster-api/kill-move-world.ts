@@ -28,6 +28,7 @@ export class KillMoveWorld implements AsyncDisposable {
   readonly #powers = new Map<string, PowerApi>();
   readonly #stack: AsyncDisposableStack;
   #protected: ReadonlySet<string> = new Set();
+  #during = '';
 
   /** Starts everything: a cluster of one control plane that runs, and Sidero in the management cluster that has it. About 45 s. */
   static async start(): Promise<KillMoveWorld> {
@@ -37,8 +38,9 @@ export class KillMoveWorld implements AsyncDisposable {
     const front = stack.adopt(await layWire(() => (world?.home.isAlive ? world.home.httpPort : undefined)), (wire: Wire) => wire.close());
     const [port = 0] = await freePorts(1);
     const workload = stack.use(new WorkloadCluster({ name: CLUSTER, port, management: () => now().home }));
-    const [home, other] = await Promise.all([0, 1].map(() => KillManagement.start({ front: front.port, environment: CLASS })));
-    for (const one of [home!, other!]) stack.use(one);
+    // One after the other: two API servers that look for free ports take each other's.
+    const home = stack.use(await KillManagement.start({ front: front.port, environment: CLASS }));
+    const other = stack.use(await KillManagement.start({ front: front.port, environment: CLASS }));
     const plane = { host: '127.0.0.1', http: front.port, tftp: 0 };
     const rack = stack.use(
       await plugIn(plane, {
@@ -50,7 +52,7 @@ export class KillMoveWorld implements AsyncDisposable {
         },
       }),
     );
-    world = new KillMoveWorld({ home: home!, other: other!, workload, rack, stack: stack.move() });
+    world = new KillMoveWorld({ home, other, workload, rack, stack: stack.move() });
     await world.#begin(port);
     return world;
   }
@@ -77,14 +79,15 @@ export class KillMoveWorld implements AsyncDisposable {
     return this.#rack.isInstalled(uuid);
   }
 
-  /** From now on nobody may touch these, until others are named. */
-  protect(uuids: readonly string[]): void {
+  /** From now on nobody may touch these, until others are named; `during` is for the message. */
+  protect(uuids: readonly string[], during: string): void {
     this.#protected = new Set(uuids);
+    this.#during = during;
   }
 
   /** Something was done to a machine. */
   touched(uuid: string, what: string): void {
-    if (this.#protected.has(uuid)) this.breaches.push(`${uuid}, which is in use: ${what}`);
+    if (this.#protected.has(uuid)) this.breaches.push(`${new Date().toISOString()}, ${this.#during}: ${uuid}, which is in use: ${what}`);
   }
 
   /** Every order that BMCs were given, oldest first. */
