@@ -60,9 +60,11 @@ async function joinPeer(site: LinkSite): Promise<readonly LinkReport[] | undefin
   if (!existsSync(SIDEROLINK_AGENT)) return undefined;
   const flags = ['-sidero-link-force-userspace', '-sidero-link-wireguard-endpoint', `${SERVER}:51831`, '-sidero-link-api-endpoint', ':4831'];
   const elsewhere = ['-event-sink-endpoint', ':4832', '-log-receiver-endpoint', ':4833'];
-  await using agent = await site.server.start([SIDEROLINK_AGENT, ...flags, ...elsewhere], { name: 'siderolink-agent' });
+  // Its interface has one name only, and sockets go by that, whatever network they are for.
+  const apart = ['unshare', '--mount', 'sh', '-c', 'mkdir -p /run/wireguard && mount -t tmpfs none /run/wireguard && exec "$0" "$@"'] as const;
+  await using agent = await site.server.start([...apart, SIDEROLINK_AGENT, ...flags, ...elsewhere], { name: 'siderolink-agent' });
   await agent.line(/wireguard device set up/, { timeoutMs: PATIENCE_MS });
-  return join(site, `${SERVER}:4831`);
+  return await join(site, `${SERVER}:4831`);
 }
 
 function joins(ours: readonly LinkReport[], peers: readonly LinkReport[] | undefined): readonly Measurement[] {
