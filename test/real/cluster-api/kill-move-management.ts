@@ -126,7 +126,7 @@ export class KillManagement implements AsyncDisposable {
       args: ['--kubeconfig', kubeconfigPath],
       env: { ...others, SIDERO_FETCH_ENVIRONMENTS: 'false', SIDERO_LOG_LEVEL: 'debug' },
       onText: (text) => {
-        this.#said.push(...text.split('\n'));
+        this.#said.push(...text.split('\n').filter((line) => line !== ''));
         this.#said.splice(0, this.#said.length - 20_000);
         for (const listener of this.#listeners) listener(text);
       },

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { ServerBindingKind, type ServerClass, ServerClassKind, ServerKind } from '@sidero/core';
+import { hasCode, type ResourceClient, ServerBindingKind, type ServerClass, ServerClassKind, ServerKind } from '@sidero/core';
 import type { SimulatedMachine } from '@sidero/testing';
 import { type Chassis, type PowerApi, startPowerApi } from '@sidero/testing/bmc';
 import { layWire, type Wire } from '../../journeys/clusters/cut-wire.ts';
@@ -37,7 +37,7 @@ export class KillMoveWorld implements AsyncDisposable {
     const now = (): KillMoveWorld => world!;
     const front = stack.adopt(await layWire(() => (world?.home.isAlive ? world.home.httpPort : undefined)), (wire: Wire) => wire.close());
     const [port = 0] = await freePorts(1);
-    const workload = stack.use(new WorkloadCluster({ name: CLUSTER, port, management: () => now().home }));
+    const workload = stack.use(new WorkloadCluster({ name: CLUSTER, port, management: () => bearing(now().home) }));
     // One after the other: two API servers that look for free ports take each other's.
     const home = stack.use(await KillManagement.start({ front: front.port, environment: CLASS }));
     const other = stack.use(await KillManagement.start({ front: front.port, environment: CLASS }));
@@ -139,7 +139,7 @@ export class KillMoveWorld implements AsyncDisposable {
       isOn: () => machine.isOn(),
       powerOn: (boot) => machine.powerOn(boot),
       powerOff: () => {
-        if (machine.isOn()) this.touched(machine.uuid, 'its power was cut');
+        if (machine.isOn()) this.touched(machine.uuid, `its power was cut, ${machine.state.stage}, told to ${this.orders()[machine.uuid]?.at(-1)}`);
         machine.powerOff();
       },
     };
@@ -163,6 +163,25 @@ export class KillMoveWorld implements AsyncDisposable {
     const states = this.machines.map(({ uuid, state }) => `${uuid}: ${JSON.stringify(state)}`);
     return [...this.breaches, ...states, ...events, this.home.clusterApi.said(), '--- home', this.home.said, '--- other', this.other.said].join('\n');
   }
+}
+
+/** As a management cluster is to those who tell it of machines: of one that was let go meanwhile nothing is written. */
+function bearing(management: KillManagement): Pick<KillManagement, 'kubectl'> & { readonly resources: ResourceClient } {
+  const { resources } = management;
+  const change: ResourceClient['change'] = (kind, ref, edit) =>
+    resources.change(kind, ref, edit).catch((thrown: unknown) => {
+      if (!hasCode(thrown, 'SIDERO_RESOURCE_MISSING')) throw thrown;
+      return { apiVersion: kind.apiVersion, kind: kind.kind, metadata: { name: ref.name } } as never;
+    });
+  const patient = new Proxy(resources, {
+    get(target, name) {
+      if (name === 'change') return change;
+      const member: unknown = Reflect.get(target, name);
+      if (typeof member !== 'function') return member;
+      return (...given: readonly unknown[]) => Reflect.apply(member, target, given) as unknown;
+    },
+  });
+  return { kubectl: (...given) => management.kubectl(...given), resources: patient };
 }
 
 // Firmware begins again where there is nothing to boot.
