@@ -1,8 +1,8 @@
-import { definePlugin, EventKind, ServerBindingKind, ServerKind } from '@sidero/core';
+import { definePlugin, EventKind, isTrue, markTrue, type ServerBinding, ServerBindingKind, ServerKind } from '@sidero/core';
 import { expect, test, vi } from 'vitest';
 import * as z from 'zod';
 import { NO_OVERRIDE } from '../bmc/chassis.ts';
-import { aBinding } from '../fixtures.ts';
+import { aBinding, aServer } from '../fixtures.ts';
 import { testSidero, type TestSidero } from '../test-sidero.ts';
 import { inventory } from './hardware.ts';
 import type { SimulatedMachine } from './machine.ts';
@@ -37,6 +37,22 @@ test('told by its BMC it boots from the network all the same', async () => {
   machine.powerOn({ ...NO_OVERRIDE, device: 'network', mode: 'uefi' });
   await machine.reached('clean', soon());
   expect(contents(machine)).toEqual(machine.disks.map(() => 'nothing'));
+});
+
+test.each(['bios', 'uefi'] as const)('%s: one that asks the network first is sent to the system on its disk', async (firmware) => {
+  await using sidero = await testSidero();
+  const seeds = Array.from({ length: 20 }, (_, index) => `installed-${index}`);
+  const machine = seeds.map((seed) => sidero.machine({ seed })).find(({ inventory: { firmware: found } }) => found === firmware)!;
+  machine.disks[0]!.content = 'system';
+  const name = machine.uuid;
+  await sidero.resources.create(ServerKind, aServer({ metadata: { name }, spec: { accepted: true } }));
+  await sidero.resources.create(ServerBindingKind, aBinding({ metadata: { name } }));
+  await sidero.resources.change<ServerBinding>(ServerBindingKind, { name }, (draft) => {
+    draft.status = { ...draft.status, conditions: markTrue(draft.status?.conditions, 'TalosInstalled', new Date()) };
+  });
+  await until(async () => expect(isTrue((await statusOf(sidero, machine))?.conditions, 'PXEBooted')).toBe(true));
+  machine.powerOn({ ...NO_OVERRIDE, device: 'network' });
+  await until(() => expect(machine.state.stage).toBe('disk'));
 });
 
 test.each(['kernel', 'wiping'] as const)('without power nothing more happens, also in the middle of %s', async (stage) => {
