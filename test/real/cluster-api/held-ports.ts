@@ -10,7 +10,7 @@ export interface HeldPorts {
 
 /** Holds ports whose numbers must be known long before their programs start. */
 export async function holdPorts(count: number): Promise<HeldPorts> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  const servers = Array.from({ length: count }, () => createServer((socket) => socket.destroy()).listen(0, '127.0.0.1'));
   await Promise.all(servers.map((server) => once(server, 'listening')));
   const ports = servers.map((server) => (server.address() as AddressInfo).port);
   return {

@@ -51,7 +51,9 @@ export async function startManagementCluster(options: ManagementClusterOptions):
   await using started = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), 'sidero-management-'));
   started.defer(() => rm(folder, { recursive: true, force: true }));
-  const [api, placed] = await Promise.all([startAuditedApi(folder), placeClusterApi(options.release)]);
+  // One after the other: a port that the first has only chosen could be held by the second.
+  const api = await startAuditedApi(folder);
+  const placed = await placeClusterApi(options.release);
   started.defer(() => api.close());
   started.defer(() => placed.close());
   const config = await writeRepository(join(folder, 'repository'), { offers: placed.offers, variables: VARIABLES });

@@ -111,7 +111,8 @@ describe.skipIf(!isPossible || !isClusterApiBuilt())('clusterctl takes an instal
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'sidero-upgrade-'));
     left.defer(() => rm(folder, { recursive: true, force: true }));
-    const [started, placed] = await Promise.all([startAuditedApi(folder), placeClusterApi('1.10')]);
+    const started = await startAuditedApi(folder);
+    const placed = await placeClusterApi('1.10');
     api = started;
     left.defer(() => api.close());
     left.defer(() => placed.close());
