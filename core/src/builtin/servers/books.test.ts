@@ -93,6 +93,10 @@ describe('the fence', () => {
   });
   test('that is ours leaves sidero adopt to the machine that registers next', () => {
     const server = kept(fenced('us/1', { metadata: { name: 'x', annotations: { [ADOPT_ANNOTATION]: 'true' } } }));
-    expect(server.metadata.annotations).toEqual({ [FENCE_ANNOTATION]: 'us/1', [ADOPT_ANNOTATION]: 'true' });
+    expect(server.metadata.annotations).toEqual({ [FENCE_ANNOTATION]: 'us/1', [ADOPT_ANNOTATION]: 'for us' });
+  });
+  test('that a person confirmed for the installation it was moved from stays foreign: its machine was rebooted before its ServerBinding came', () => {
+    const server = kept(fenced('them/4', { metadata: { name: 'x', annotations: { [ADOPT_ANNOTATION]: 'for them' } } }));
+    expect(server.metadata.annotations).toEqual({ [FENCE_ANNOTATION]: 'them/4', [ADOPT_ANNOTATION]: 'for them' });
   });
 });
