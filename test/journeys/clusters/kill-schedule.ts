@@ -9,7 +9,7 @@ import { configOf } from './played-talos.ts';
 
 const MACHINES = 3;
 const ACTIONS = 14;
-const WATCH_LAGS_MS = [0, 0, 100, 300, 700];
+const WATCH_LAGS_MS = [0, 0, 50, 100, 150];
 const BEGIN_PATIENCE_MS = 30_000;
 const SETTLE_TIMEOUT_MS = 180_000;
 const namespace = 'default';
@@ -227,7 +227,7 @@ async function until(assertion: () => Promise<void>, timeoutMs: number): Promise
  */
 export async function playKillSchedule(seed: number): Promise<void> {
   const random = seededRandom('kill', seed);
-  // Caches are behind the API, sometimes far.
+  // Caches are behind the API.
   const watchLagMs = random.pick(WATCH_LAGS_MS);
   await using world = await KillWorld.create({ seed: `kill-${seed}`, machines: MACHINES, watchLagMs });
   const run: Run = { world, random, wanted: new Set(), made: 0, log: [`watch lag ${watchLagMs} ms`] };

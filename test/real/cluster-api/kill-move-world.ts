@@ -41,6 +41,7 @@ export class KillMoveWorld implements AsyncDisposable {
     // One after the other: two API servers that look for free ports take each other's.
     const home = stack.use(await KillManagement.start({ front: front.port, environment: CLASS }));
     const other = stack.use(await KillManagement.start({ front: front.port, environment: CLASS }));
+    const installed = new Set<string>();
     const plane = { host: '127.0.0.1', http: front.port, tftp: 0 };
     const rack = stack.use(
       await plugIn(plane, {
@@ -48,7 +49,9 @@ export class KillMoveWorld implements AsyncDisposable {
         bmcs: new Map(),
         onEvent: (event) => {
           if (event.event === 'off' || event.event === 'reboot') now().touched(event.uuid, `its Talos ends: ${event.event}`);
-          workload.tell(event);
+          if (event.event === 'installed') installed.add(event.uuid);
+          // What was let go, and boots its disk once more before it is wiped, is no node any more.
+          if (event.event !== 'running' || installed.delete(event.uuid)) workload.tell(event);
         },
       }),
     );
