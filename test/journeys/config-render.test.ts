@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { definePlugin, SecretKind, ServerClassKind, ServerKind } from '@sidero/core';
+import { definePlugin, type Secret, SecretKind, ServerClassKind, ServerKind } from '@sidero/core';
 import { MetalMachineKind } from '@sidero/plugin-caps';
 import { aServer, aServerClass, FIXTURE_UUID, type TestSidero } from '@sidero/testing';
-import { load } from 'js-yaml';
+import { load, loadAll } from 'js-yaml';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import * as z from 'zod';
 import { renderFor } from '../../plugins/caps/src/configdata/render-command.ts';
@@ -20,6 +20,17 @@ const program = fileURLToPath(new URL('../../core/bin/sidero.js', import.meta.ur
 const name = `${MACHINE.namespace}/${MACHINE.name}`;
 const label = { kubelet: { extraArgs: { 'node-labels': `metal.sidero.dev/uuid=${FIXTURE_UUID}` } } };
 
+// The one of the original's documentation.
+const SIDEROLINK: Secret = {
+  apiVersion: 'v1',
+  kind: 'Secret',
+  metadata: { namespace: 'default', name: 'siderolink' },
+  data: {
+    'installation-id': 'QUtmZGFmVGJtUGVFcWp0RGMzT1BHSzlGcmlHTzdDQ0JCSU9aRzRSamdtWT0=',
+    'private-key': 'ME05bHhBd3JwV0hDczhNbm1aR3RDL1ZjK0ZSUFM5UzQwd25IU00wQ3dHOD0=',
+  },
+};
+
 const render = ({ resources, running }: TestSidero, given: { explain?: boolean; server?: string; name?: string } = {}) =>
   renderFor({ resources, lifecycle: running.kernel.lifecycle }, clusterApiKinds('v1beta1'), { name, ...given });
 
@@ -30,8 +41,20 @@ test('the program prints what is served to stdout, and for which server to stder
     const kubeconfig = join(folder, 'kubeconfig');
     await writeFile(kubeconfig, sidero.kubeConfig.exportConfig(), { mode: 0o600 });
     const args = ['--conditions=source', program, 'config', 'render', name, '--kubeconfig', kubeconfig];
+    // The running example has SideroLink, whose addresses are those of the installation.
+    await sidero.resources.create(SecretKind, SIDEROLINK);
     const { stdout, stderr } = await promisify(execFile)(process.execPath, args);
-    expect(load(stdout)).toEqual({ version: 'v1alpha1', machine: { type: 'controlplane', token: 'hunter2', ...label } });
+    const [config, ...documents] = loadAll(stdout);
+    expect(config).toEqual({ version: 'v1alpha1', machine: { type: 'controlplane', token: 'hunter2', ...label } });
+    expect(documents).toEqual([
+      {
+        apiVersion: 'v1alpha1',
+        kind: 'SideroLinkConfig',
+        apiUrl: expect.stringMatching(/^grpc:\/\/127\.0\.0\.1:8081\?jointoken=[\w-]{43}$/) as string,
+      },
+      { apiVersion: 'v1alpha1', kind: 'EventSinkConfig', endpoint: '[fdae:2859:5bb1:7a03::1]:4002' },
+      { apiVersion: 'v1alpha1', kind: 'KmsgLogConfig', name: 'remote-log', url: 'tcp://[fdae:2859:5bb1:7a03::1]:4001' },
+    ]);
     expect(stderr).toBe(`MetalMachine ${name} on server ${FIXTURE_UUID}: it is bound to it\n`);
   } finally {
     await rm(folder, { recursive: true });
