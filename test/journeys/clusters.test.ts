@@ -12,7 +12,8 @@ import {
   ServerKind,
 } from '@sidero/core';
 import { caps, MetalClusterKind, MetalMachineKind } from '@sidero/plugin-caps';
-import { aBootRequest, aHardware, aServer, type TestSidero, testSidero } from '@sidero/testing';
+import { aBootRequest, aHardware, aServer, simulatedPower, type TestSidero, testSidero } from '@sidero/testing';
+import { MemoryChassis, NO_OVERRIDE, SimulatedBmc } from '@sidero/testing/bmc';
 import { describe, expect, test, vi } from 'vitest';
 import { ClusterKind, clusterApiKinds, createCluster, createMachine, MachineKind, metalMachine, setPaused } from './clusters/cluster-api.ts';
 
@@ -203,8 +204,8 @@ describe('a machine that names its server', () => {
 
 describe('a server that is in use', () => {
   /** One machine that has its server, with Talos on its disk. */
-  async function installed(): Promise<TestSidero> {
-    const sidero = await aRack([server(1)]);
+  async function installed(plugins?: readonly Plugin[]): Promise<TestSidero> {
+    const sidero = await aRack([server(1)], plugins);
     const { resources } = sidero;
     await createMachine(resources, 'cp-1');
     await until(async () => expect((await metalMachine(resources, 'cp-1'))?.status?.ready).toBe(true));
@@ -249,6 +250,23 @@ describe('a server that is in use', () => {
     expect(await binding(resources, 1)).toBeUndefined();
     await setPaused(resources, false);
     await until(async () => expect(await metalMachine(resources, 'cp-1')).toBeUndefined());
+  });
+
+  test('is not switched off while its ServerBinding is lost, not even when its Server still says clean', async () => {
+    const chassis = new MemoryChassis();
+    const bmc = new SimulatedBmc({ chassis });
+    await using sidero = await installed([caps(), clusterApiKinds(), simulatedPower(() => bmc)]);
+    const { resources } = sidero;
+    await setPaused(resources, true);
+    // As after a ServerBinding that came and went before the loop over servers had heard of it.
+    await resources.remove(ServerBindingKind, { name: uuid(1) });
+    await resources.change(ServerKind, { name: uuid(1) }, (draft) => void (draft.status = { ...draft.status, isClean: true, inUse: false }));
+    chassis.powerOn(NO_OVERRIDE);
+    await until(async () =>
+      expect((await serverNow(resources, 1)).status?.step).toMatchObject({ name: 'Held', reason: expect.stringContaining('cp-1') }),
+    );
+    expect(chassis.isOn()).toBe(true);
+    expect(bmc.control.actions).not.toContain('off');
   });
 
   test('does not boot the agent while its ServerBinding is lost', async () => {

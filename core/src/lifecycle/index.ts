@@ -22,7 +22,7 @@ import { readBootKey } from './boot-key.ts';
 import type { StageContext } from './context.ts';
 import { discover } from './discover.ts';
 import { readInstallation } from './fence.ts';
-import { wipe, wiped, wipeFailed, wipeHanded, wipeRefused, wiping } from './wipe.ts';
+import { whyHeld, wipe, wiped, wipeFailed, wipeHanded, wipeRefused, wiping } from './wipe.ts';
 
 /** The right of one machine to act on its own Server, proven by the token its boot was given. */
 export interface BootPass {
@@ -56,6 +56,8 @@ export interface Lifecycle {
   accept(server: Server): Promise<Verdict>;
   /** What may be wiped on a Server now, or why nothing. Asked again before every step that cannot be taken back. */
   wipe(server: Server): Promise<WipePlan | Hold>;
+  /** Why the taps of `wipe` hold a Server that looks free, also one with nothing to wipe; undefined: nobody does. Asked before its power is cut. */
+  whyHeld(server: Server): Promise<string | undefined>;
   /**
    * The machine was handed a wipe; only its boot may report it done. `isByDisk` says that the machine carries the plan out disk by disk and
    * tells of each: then no evidence, no clean mark.
@@ -111,6 +113,7 @@ export function createLifecycle(options: LifecycleOptions): Lifecycle {
     discover: (report, pass) => discover(context, report, pass),
     accept: (server) => accept(context, server),
     wipe: (server) => wipe(context, server),
+    whyHeld: (server) => whyHeld(context, server),
     wipeHanded: (pass, order) => wipeHanded(context, pass, order),
     wiping: (pass, disks = []) => wiping(context, pass, disks),
     wiped: (pass, disks = []) => wiped(context, pass, disks),

@@ -41,6 +41,16 @@ export async function wipe(context: StageContext, server: Server): Promise<WipeP
   return planFrom(context, await liveFacts(context, server.metadata.name));
 }
 
+/** Why a Server that looks free is somebody's all the same, its ServerBinding being lost or not there yet; undefined: it is nobody's. */
+export async function whyHeld({ hooks }: StageContext, server: Server): Promise<string | undefined> {
+  try {
+    const plan = await hooks.wipe.promise(DEFAULT_PLAN, server);
+    return 'hold' in plan ? plan.hold : undefined;
+  } catch (thrown) {
+    return messageOf(thrown);
+  }
+}
+
 async function planFrom({ hooks, installation }: StageContext, facts: Facts): Promise<WipePlan | Hold> {
   const hold = holdOf(facts);
   if (hold !== undefined) return { hold };

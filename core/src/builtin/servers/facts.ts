@@ -24,6 +24,7 @@ export function gatherFacts({ power, site, installation, now }: Ground, server: 
     drivers: power.drivers(server),
     power: undefined,
     wipe: undefined,
+    holder: undefined,
     sighting: since && power.seen(server, since),
     isAgentThere: contact?.wire === 'agent',
     wanted: server.metadata.annotations?.[POWER_ANNOTATION] ? (wantedPowerOf(server) ?? 'unreadable') : undefined,

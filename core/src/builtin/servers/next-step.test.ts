@@ -47,6 +47,7 @@ function facts({ spec, status, metadata, request, action, ...more }: Given): Fac
     drivers: ['one'],
     power: power('on'),
     wipe: PLAN,
+    holder: 'nobody' as const,
     sighting: undefined,
     isAgentThere: false,
   };
@@ -72,6 +73,8 @@ describe('row by row', () => {
     ['C: clean, free: its power is asked', { ...clean(), power: undefined }, 'look'],
     ['C: clean, free, off', { ...clean(), power: power('off') }, 'rest, Clean, 300 s'],
     ['C: clean, free, on', clean(), 'off for clean, PoweringOff'],
+    ['C: clean, free, on: whether somebody holds it is asked first', { ...clean(), holder: undefined }, 'ask-holder'],
+    ['C: clean, on, its ServerBinding lost', { ...clean(), holder: { why: 'MetalMachine default/m-1 has it' } }, 'rest, Held, 60 s'],
     ['C: clean, free, dead BMC', { ...clean(), power: power('unknown', trouble()) }, 'rest, BmcTrouble, 20 s'],
     ['C: clean, free, nobody manages it', { ...clean(), drivers: [], power: undefined }, 'rest, Clean'],
     ['C: clean, free, and no device can tell', { ...clean(), power: power('unknown', trouble('UNSUPPORTED')) }, 'rest, Clean, 300 s'],

@@ -27,7 +27,7 @@ import { UnderWay } from './under-way.ts';
 /** What the loop works with. */
 export interface LoopParts {
   readonly resources: ResourceClient;
-  readonly lifecycle: Pick<Lifecycle, 'wipe' | 'stream'>;
+  readonly lifecycle: Pick<Lifecycle, 'wipe' | 'whyHeld' | 'stream'>;
   readonly power: Power;
   readonly site: Pick<Site, 'powerPollMs' | 'rebootTimeoutMs'>;
   readonly log: Logger;
@@ -143,6 +143,7 @@ class ServerLoop {
       const step = nextStep(facts);
       if (step.deed.kind === 'look') facts = { ...facts, power: await power.read(facts.server, signal) };
       else if (step.deed.kind === 'ask') facts = { ...facts, wipe: await lifecycle.wipe(facts.server) };
+      else if (step.deed.kind === 'ask-holder') facts = { ...facts, holder: holderOf(await lifecycle.whyHeld(facts.server)) };
       else return { decided: facts, step };
     }
     throw new Error('a step asks for what it was told');
@@ -161,4 +162,8 @@ class ServerLoop {
     this.readers.forget(name);
     this.#capabilities.forget(name);
   }
+}
+
+function holderOf(why: string | undefined): Facts['holder'] {
+  return why === undefined ? 'nobody' : { why };
 }

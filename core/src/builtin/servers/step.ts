@@ -17,6 +17,8 @@ export interface Facts {
   readonly power: PowerReading | undefined;
   /** What the `wipe` stage says; undefined: not asked in this pass. */
   readonly wipe: WipePlan | Hold | undefined;
+  /** Why somebody holds it although it looks free; `nobody` does, or undefined: not asked in this pass. */
+  readonly holder: { readonly why: string } | 'nobody' | undefined;
   /** The last contact of the machine since the last power action was begun. */
   readonly sighting: Sighting | undefined;
   /** The machine's agent was in contact a moment ago. */
@@ -68,6 +70,8 @@ export type Deed =
   | { readonly kind: 'look' }
   /** Asks the `wipe` stage, then decides again. */
   | { readonly kind: 'ask' }
+  /** Asks who holds it, then decides again. */
+  | { readonly kind: 'ask-holder' }
   | { readonly kind: 'act'; readonly intent: Intent }
   /** Writes down how an action came out. */
   | { readonly kind: 'settle'; readonly record: PowerActionRecord; readonly remark?: Remark }
