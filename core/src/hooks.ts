@@ -57,6 +57,8 @@ export interface Claim {
   readonly uid?: string;
   /** Labels of the MetalMachine; the ServerBinding gets them. */
   readonly labels?: Readonly<Record<string, string>>;
+  /** The ServerBinding gets these, too. */
+  readonly annotations?: Readonly<Record<string, string>>;
   /** Name of the ServerClass it is to be of. With `server`: what the ServerBinding tells of, not a demand. */
   readonly serverClass?: string;
   /** The very Server that is wanted. */

@@ -4,11 +4,22 @@ import { join } from 'node:path';
 import { checkConfig, definePlugin, type KubeEvent, SecretKind, ServerBindingKind, ServerClassKind, ServerKind } from '@sidero/core';
 import { startSidero } from '@sidero/core/start';
 import { caps, MetalMachineKind } from '@sidero/plugin-caps';
-import { aBinding, aBootRequest, aServerClass, FIXTURE_UUID, silentLogger, type TestSidero, testSidero } from '@sidero/testing';
+import { aBinding, aBootRequest, aServer, aServerClass, FIXTURE_UUID, silentLogger, type TestSidero, testSidero } from '@sidero/testing';
 import { load } from 'js-yaml';
 import { describe, expect, test, vi } from 'vitest';
 import * as z from 'zod';
-import { aBoundMachine, ask, BOOTSTRAP, boundServer, configPathOf, MACHINE, MachineKind, theEnvironment } from './configdata/bound-machine.ts';
+import {
+  aBoundMachine,
+  ask,
+  BOOTSTRAP,
+  boundServer,
+  configPathOf,
+  createMachine,
+  MACHINE,
+  MachineKind,
+  theEnvironment,
+  withoutMachines,
+} from './configdata/bound-machine.ts';
 
 const bare = `/configdata?uuid=${FIXTURE_UUID}`;
 const KEY = { namespace: 'default', name: 'sidero-boot' };
@@ -81,6 +92,15 @@ describe('who may have it', () => {
     expect(guess.status).toBe(403);
     expect(guess.body).not.toContain('hunter2');
     expect((await news(sidero)).join('\n')).toContain('its token is not the one of this machine');
+  });
+
+  test('a machine whose ServerBinding we made must prove itself from the first time on', async () => {
+    await using sidero = await withoutMachines({ objects: [aServer({ spec: { environmentRef: { name: 'site' } } }), theEnvironment()] });
+    await createMachine(sidero);
+    await sidero.lifecycle.allocate({ ...MACHINE, server: FIXTURE_UUID, annotations: { 'metal.sidero.dev/boot-token': 'given' } });
+    // Whoever knows its UUID, before the machine itself has asked.
+    expect((await ask(`${sidero.url}${bare}`)).status).toBe(401);
+    expect((await ask(await configUrlOf(sidero))).status).toBe(200);
   });
 
   test('who guesses on is asked to wait; the machine itself never is', async () => {

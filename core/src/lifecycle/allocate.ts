@@ -210,11 +210,11 @@ function none(claim: Claim, why: string): Error {
 }
 
 function bindingFor(server: Server, claim: Claim, serverClass: ServerClass | undefined): ServerBinding {
-  const { namespace, name, uid, labels } = claim;
+  const { namespace, name, uid, labels, annotations } = claim;
   return {
     apiVersion: 'infrastructure.cluster.x-k8s.io/v1alpha3',
     kind: 'ServerBinding',
-    metadata: { name: server.metadata.name, ...(labels && { labels: { ...labels } }) },
+    metadata: { name: server.metadata.name, ...(labels && { labels: { ...labels } }), ...(annotations && { annotations: { ...annotations } }) },
     spec: {
       metalMachineRef: { kind: 'MetalMachine', namespace, name, ...(uid !== undefined && { uid }) },
       ...(claim.serverClass !== undefined && { serverClassRef: classRef(claim.serverClass, serverClass) }),

@@ -2,7 +2,10 @@ import type { MachineTokens, Server, ServerBinding, Site } from '@sidero/core';
 import { isTrue } from '@sidero/core';
 import type { Refusal } from './sources.ts';
 
-/** Annotation of bindings whose machines were given a token: from then on they must show it. The original's bindings have none. */
+/**
+ * Annotation of bindings whose machines must show a token: `given` for those that we made, `shown` for others once their machine has shown it.
+ * The original's bindings have none, nor have those that were lost and made again.
+ */
 export const TOKEN_ANNOTATION = 'metal.sidero.dev/boot-token';
 /** Annotation of a binding: the address that last got the configuration, and when. */
 export const TAKEN_ANNOTATION = 'metal.sidero.dev/config-taken';

@@ -44,6 +44,7 @@ describe('a MetalMachine that never had a server', () => {
         ...NAME,
         uid: 'u1',
         labels: { a: 'b', 'clusterctl.cluster.x-k8s.io/move': '' },
+        annotations: { 'metal.sidero.dev/boot-token': 'given' },
         failureDomain: 'z',
         serverClass: 'any',
       },

@@ -1,3 +1,4 @@
+import { TOKEN_ANNOTATION } from '../configdata/config-claim.ts';
 import type { Claim, Server, ServerBinding, Severity } from '@sidero/core';
 import { type Cluster, type Machine, ownerMachineOf, serverOfProviderId } from '../kinds.ts';
 import type { MetalMachine } from '../types.gen.ts';
@@ -129,6 +130,8 @@ export function claimOf({ metadata }: MetalMachine, machine: Machine | undefined
     name: metadata.name,
     ...(metadata.uid === undefined ? {} : { uid: metadata.uid }),
     labels: { ...metadata.labels, [MOVE_LABEL]: '' },
+    // Its machine has yet to boot from the network, and is given a token then.
+    annotations: { [TOKEN_ANNOTATION]: 'given' },
     ...(failureDomain ? { failureDomain } : {}),
   };
 }
