@@ -1,50 +1,37 @@
 import { randomBytes, randomInt } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import { create, type DescMessage, type MessageInitShape } from '@bufbuild/protobuf';
 import { type Any, anyPack } from '@bufbuild/protobuf/wkt';
 import { EventSinkService } from '@sidero/plugin-siderolink/protocol';
+import { type Line, Outbox } from './outbox.ts';
 import { UnaryChannel } from './unary-call.ts';
 
-const RETRY_MS = 1000;
+/** An event on its way. */
+interface Sent {
+  readonly id: string;
+  readonly data: Any;
+}
 
 /** What Talos tells of itself, one at a time and in order, each until it is acknowledged. */
 export class EventSender {
-  readonly #events: { readonly id: string; readonly data: Any }[] = [];
+  readonly #events = new Outbox<Sent>();
   readonly #ids = new EventIds();
-  #wake = () => {};
 
   tell<S extends DescMessage>(schema: S, event: MessageInitShape<S>): void {
     this.#events.push({ id: this.#ids.next(), data: anyPack(schema, create(schema, event)) });
-    this.#wake();
   }
 
   /** Sends to `target` (`host:port`) from the address `from`, until the signal aborts. */
-  async send(target: string, from: string, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await this.#sendOver(target, from, signal).catch(() => undefined);
-      await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
-    }
+  send(target: string, from: string, signal: AbortSignal): Promise<void> {
+    return this.#events.empty(() => openLine(target, from, signal), signal);
   }
+}
 
-  async #sendOver(target: string, from: string, signal: AbortSignal): Promise<void> {
-    await using channel = new UnaryChannel(target, from);
-    while (!signal.aborted) {
-      const [event] = this.#events;
-      if (!event) {
-        await this.#more(signal);
-        continue;
-      }
-      await channel.call(EventSinkService.method.publish, { ...event, actorId: '' }, signal);
-      this.#events.shift();
-    }
-  }
-
-  #more(signal: AbortSignal): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#wake = resolve;
-    signal.addEventListener('abort', () => resolve(), { once: true });
-    return promise;
-  }
+function openLine(target: string, from: string, signal: AbortSignal): Line<Sent> {
+  const channel = new UnaryChannel(target, from);
+  return {
+    send: async (event) => void (await channel.call(EventSinkService.method.publish, { ...event, actorId: '' }, signal)),
+    [Symbol.asyncDispose]: () => channel[Symbol.asyncDispose](),
+  };
 }
 
 const DIGITS = '0123456789abcdefghijklmnopqrstuv';

@@ -1,15 +1,11 @@
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
-
-/** Pause before a lost connection is tried again. */
-const RETRY_MS = 1000;
+import { connect } from 'node:net';
+import { type Line, Outbox } from './outbox.ts';
 
 /** A machine's kernel log on its way to us, as Talos sends it: a JSON object a line. What cannot be sent yet waits. */
 export class KernelLog {
   readonly #startedMs = performance.now();
-  readonly #lines: string[] = [];
-  #wake = () => {};
+  readonly #lines = new Outbox<string>();
   #sequence = 0;
 
   write(text: string): void {
@@ -23,46 +19,25 @@ export class KernelLog {
       'talos-level': 'warn',
       'talos-time': new Date().toISOString(),
     };
-    this.#lines.push(JSON.stringify(record));
-    this.#wake();
+    this.#lines.push(`${JSON.stringify(record)}\n`);
   }
 
   /** Sends to `target` (`host:port`) from the address `from`, until the signal aborts. */
-  async send(target: string, from: string, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await this.#sendOver(target, from, signal).catch(() => undefined);
-      await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
-    }
+  send(target: string, from: string, signal: AbortSignal): Promise<void> {
+    return this.#lines.empty(() => openLine(target, from, signal), signal);
   }
+}
 
-  async #sendOver(target: string, from: string, signal: AbortSignal): Promise<void> {
-    const { hostname, port } = new URL(`tcp://${target}`);
-    const socket = connect({ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port), localAddress: from, signal });
-    const closed = once(socket, 'close').catch(() => undefined);
-    try {
-      await once(socket, 'connect', { signal });
-      await Promise.race([this.#pour(socket, signal), closed]);
-    } finally {
-      socket.destroy();
-    }
-  }
-
-  async #pour(socket: Socket, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && socket.writable) {
-      const line = this.#lines[0];
-      if (line === undefined) {
-        await this.#more(signal);
-        continue;
-      }
-      await new Promise<void>((resolve, reject) => socket.write(`${line}\n`, (error) => (error ? reject(error) : resolve())));
-      this.#lines.shift();
-    }
-  }
-
-  #more(signal: AbortSignal): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#wake = resolve;
-    signal.addEventListener('abort', () => resolve(), { once: true });
-    return promise;
-  }
+async function openLine(target: string, from: string, signal: AbortSignal): Promise<Line<string>> {
+  const { hostname, port } = new URL(`tcp://${target}`);
+  const socket = connect({ host: hostname.replace(/^\[|\]$/g, ''), port: Number(port), localAddress: from, signal });
+  const lost = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  await once(socket, 'connect', { signal });
+  // What goes wrong later ends it, and shows in what is sent.
+  socket.on('error', () => undefined);
+  return {
+    lost,
+    send: (line) => new Promise((resolve, reject) => socket.write(line, (error) => (error ? reject(error) : resolve()))),
+    [Symbol.asyncDispose]: async () => void socket.destroy(),
+  };
 }
