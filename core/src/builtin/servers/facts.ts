@@ -1,4 +1,14 @@
-import { fenceOf, type Power, POWER_ANNOTATION, requestOf, type Server, type ServerBinding, type Site, wantedPowerOf } from '../../index.ts';
+import {
+  conditionOf,
+  fenceOf,
+  type Power,
+  POWER_ANNOTATION,
+  requestOf,
+  type Server,
+  type ServerBinding,
+  type Site,
+  wantedPowerOf,
+} from '../../index.ts';
 import { type Facts, later, timeOf } from './step.ts';
 
 /** An agent that waits shows itself every 20 to 30 s. */
@@ -20,6 +30,7 @@ export function gatherFacts({ power, site, installation, now }: Ground, server: 
     now,
     server,
     boundSince: binding && (timeOf(binding.metadata.creationTimestamp) ?? now),
+    isDoubtful: conditionOf(binding?.status?.conditions, 'MetalMachineExists')?.status === 'False',
     isOurs: fenceOf(server, installation) !== 'foreign',
     drivers: power.drivers(server),
     power: undefined,

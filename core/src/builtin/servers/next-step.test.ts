@@ -43,6 +43,7 @@ function facts({ spec, status, metadata, request, action, ...more }: Given): Fac
   const base = {
     now,
     boundSince: undefined,
+    isDoubtful: false,
     isOurs: true,
     drivers: ['one'],
     power: power('on'),
@@ -70,6 +71,7 @@ describe('row by row', () => {
   test.each<[string, Given, string]>([
     ['A: not accepted: not even its BMC is asked', { spec: { accepted: false }, power: undefined }, 'rest, AwaitingAcceptance'],
     ['A: not accepted, and bound', { spec: { accepted: false }, ...bound, power: undefined }, 'rest, AwaitingAcceptance'],
+    ['D: in use, off, its MetalMachine gone: it may have been moved', { ...bound, isDoubtful: true, power: power('off') }, 'rest, Doubtful'],
     ['C: clean, free: its power is asked', { ...clean(), power: undefined }, 'look'],
     ['C: clean, free, off', { ...clean(), power: power('off') }, 'rest, Clean, 300 s'],
     ['C: clean, free, on', clean(), 'off for clean, PoweringOff'],

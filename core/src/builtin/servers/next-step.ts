@@ -14,8 +14,15 @@ export function nextStep(facts: Facts): Step {
   return requestStep(facts) ?? rowStep(facts);
 }
 
+const DOUBTFUL: Told = {
+  name: 'Doubtful',
+  reason: 'its ServerBinding names a MetalMachine that is gone: its cluster may have been moved, and may be using it',
+  next: 'nothing is switched; the MetalMachine comes back, or somebody deletes the ServerBinding, which has it wiped',
+  ready: false,
+};
+
 function rowStep(facts: Facts): Step {
-  if (facts.boundSince) return allocatedStep(facts);
+  if (facts.boundSince) return facts.isDoubtful ? rest(DOUBTFUL) : allocatedStep(facts);
   return facts.server.status?.isClean ? cleanStep(facts) : dirtyStep(facts);
 }
 

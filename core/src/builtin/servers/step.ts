@@ -9,6 +9,8 @@ export interface Facts {
   readonly server: Server;
   /** Whether a ServerBinding of its name exists, and since when. */
   readonly boundSince: Date | undefined;
+  /** Its ServerBinding says that its MetalMachine is gone: after a move, another installation has both. */
+  readonly isDoubtful: boolean;
   /** False: another installation may be acting on it. */
   readonly isOurs: boolean;
   /** The drivers that claim it, in config order. */
