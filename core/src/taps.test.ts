@@ -89,7 +89,7 @@ test('a tap of stream that takes its time, or never answers, holds up nobody', a
   expect(quick).toEqual(['1', '2']);
   expect(slow).toEqual(['1']);
   await vi.waitFor(() => expect(slow).toEqual(['1', '2']));
-  expect(await metrics.text()).toContain('sidero_hook_failures_total{hook="stream",plugin="slow"} 1');
+  await vi.waitFor(async () => expect(await metrics.text()).toContain('sidero_hook_failures_total{hook="stream",plugin="slow"} 2'));
 });
 
 test('an optional tap of boot that fails is left out', async () => {
