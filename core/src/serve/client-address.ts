@@ -2,3 +2,8 @@
 export function clientAddress(ip: string): string {
   return ip.replace(/^::ffff:(?=\d+\.)/, '');
 }
+
+/** The IP address in what grpc-js calls a peer: `10.0.0.7:4711`, `[fd00::7]:4711`, `::ffff:10.0.0.7:4711`. */
+export function addressOfPeer(peer: string): string {
+  return clientAddress(peer.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1'));
+}

@@ -1,6 +1,6 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type Metadata, status, type UntypedServiceImplementation } from '@grpc/grpc-js';
-import { clientAddress, messageOf, type Sidero, SideroError } from '@sidero/core';
+import { addressOfPeer, messageOf, type Sidero, SideroError } from '@sidero/core';
 import { Agent } from './agent_pb.ts';
 import { TOKEN_KEY } from './client.ts';
 import type { AgentHandlers, Caller } from './handlers.ts';
@@ -45,10 +45,4 @@ function report({ log }: Pick<Sidero, 'log'>, facts: { method: string; address: 
 function callerOf(call: Call): Caller {
   const [token] = call.metadata.get(TOKEN_KEY);
   return { token: token?.toString(), address: addressOfPeer(call.getPeer()) };
-}
-
-/** The IP address in what grpc-js calls a peer: `10.0.0.7:4711`, `[fd00::7]:4711`, `::ffff:10.0.0.7:4711`. */
-export function addressOfPeer(peer: string): string {
-  const host = peer.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
-  return clientAddress(host);
 }

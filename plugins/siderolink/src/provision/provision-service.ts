@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { Metadata, type StatusObject, status, type UntypedServiceImplementation } from '@grpc/grpc-js';
-import { clientAddress, messageOf, type Sidero, SideroError } from '@sidero/core';
+import { addressOfPeer, messageOf, type Sidero, SideroError } from '@sidero/core';
 import { virtualEndpoint } from '../packet-stream/virtual-endpoint.ts';
 import { type ProvisionRequest, ProvisionResponseSchema } from '../protocol/siderolink_pb.ts';
 import { swapEnds } from './endpoints.ts';
@@ -71,9 +71,4 @@ export function statusOf(thrown: unknown): StatusObject {
   if (!(thrown instanceof SideroError)) return { code: status.UNKNOWN, details: 'an error of the management plane; its log has the rest', metadata };
   metadata.set('sidero-code', thrown.code);
   return { code: STATUS_OF[thrown.code] ?? status.UNKNOWN, details: thrown.message, metadata };
-}
-
-/** The IP address in what grpc-js calls a peer: `10.0.0.7:4711`, `[fd00::7]:4711`, `::ffff:10.0.0.7:4711`. */
-export function addressOfPeer(peer: string): string {
-  return clientAddress(peer.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1'));
 }
