@@ -115,6 +115,7 @@ describe('a BMC as a function of datagrams', () => {
   test('says that data is too short instead of falling over it', () => {
     expect(codeOf(responder.answer(pack(COMMAND.getUserAccess, nothing, 1))!)).toBe(0xc7);
     expect(codeOf(responder.answer(pack(COMMAND.chassisControl, nothing, 2))!)).toBe(0xcc);
+    expect(codeOf(responder.answer(pack(COMMAND.closeSession, nothing, 3))!)).toBe(0xc7);
   });
 
   test('answers any command of any data with one answer, in a session', () => {

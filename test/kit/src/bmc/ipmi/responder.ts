@@ -163,7 +163,7 @@ export class IpmiResponder {
   }
 
   #execute(request: IpmiRequest, session: Session): Answer {
-    const answer = this.#ofSession(request, session) ?? this.#ofDevice(request, session);
+    const answer = this.#answerTo(request, session);
     this.commands.push({ netFn: request.netFn, command: request.command, data: request.data, code: answer.code });
     return answer;
   }
@@ -185,9 +185,9 @@ export class IpmiResponder {
     return undefined;
   }
 
-  #ofDevice(request: IpmiRequest, session: Session): Answer {
+  #answerTo(request: IpmiRequest, session: Session): Answer {
     try {
-      return execute(request, this.#options, session.privilege);
+      return this.#ofSession(request, session) ?? execute(request, this.#options, session.privilege);
     } catch (thrown) {
       if (!(thrown instanceof SideroError)) throw thrown;
       return { code: COMPLETION.lengthInvalid };
