@@ -191,6 +191,8 @@ describe('events', () => {
     await using plane = await streamsPlane({ objects: [aServer(), aLinkedBinding()] });
     await using sink = new SinkClient('127.0.0.2', plane.eventPort);
     expect(await sink.publish(phase(id(1), 'install'))).toEqual(OK);
+    // Who is killed after the answer has told every tap that answers at once.
+    expect(plane.told.filter(({ type }) => type === 'talos')).toMatchObject([{ event: { id: id(1) } }]);
     expect(installed(await bindingOf(plane))).toMatchObject({ status: 'False', reason: 'TalosInstallationInProgress', severity: 'Info' });
     const target = async () => {
       const { resources, lifecycle } = plane.sidero;

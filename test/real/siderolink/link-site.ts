@@ -178,6 +178,14 @@ export class LinkSite implements AsyncDisposable {
     return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Observed);
   }
 
+  /** The lines of a machine's events that are kept, over all lives of the management plane. */
+  keptEvents(uuid: string): string {
+    const folder = join(this.#given.dir, 'data', 'events', uuid);
+    return readdirSync(folder)
+      .map((name) => readFileSync(join(folder, name), 'utf8'))
+      .join('');
+  }
+
   /** How many kernel log records came out, in this life of the management plane. */
   async logCount(): Promise<number> {
     return Number(await (await fetch(`http://127.0.0.1:${this.#given.http}/observer/logs`)).text());
