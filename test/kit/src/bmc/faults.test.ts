@@ -34,6 +34,8 @@ describe('a packet', () => {
         expect(truncated!.bytes.length).toBeLessThan(packet.length);
         expect(truncated!.bytes).toEqual(packet.subarray(0, truncated!.bytes.length));
       }),
+      // Where two flipped bits once fell on each other.
+      { examples: [[':!']] },
     );
   });
 

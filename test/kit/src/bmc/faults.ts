@@ -108,7 +108,9 @@ function damaged(packet: Uint8Array, { garbled = 0, truncated = 0 }: BmcFaults, 
   if (random.chance(truncated)) return packet.slice(0, random.between(0, packet.length - 1));
   if (!random.chance(garbled)) return packet;
   const bytes = packet.slice();
-  // One bit at least; a second one may fall on it, and then it is whole after all.
-  for (let left = random.between(1, 4); left > 0; left--) bytes[random.between(0, bytes.length - 1)]! ^= 1 << random.between(0, 7);
+  const flipBit = () => (bytes[random.between(0, bytes.length - 1)]! ^= 1 << random.between(0, 7));
+  for (let left = random.between(1, 4); left > 0; left--) flipBit();
+  // A second one may have fallen on the first.
+  if (Buffer.from(bytes).equals(packet)) flipBit();
   return bytes;
 }
