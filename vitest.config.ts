@@ -9,6 +9,7 @@ export default defineConfig({
   test: {
     include: [
       'core/src/**/*.test.ts',
+      'image/src/**/*.test.ts',
       'plugins/*/src/**/*.test.ts',
       'plugins/*/machine/**/*.test.ts',
       'plugins/*/image/**/*.test.ts',

@@ -17,8 +17,8 @@ import { packages, parseSource, paths, ROOT, type SourceFile, sources } from './
 const workspaces = packages();
 const plugins = workspaces.filter(({ folder }) => folder.startsWith('plugins/'));
 const root = workspaces.find(({ folder }) => folder === '.')!;
-const all = sources('core/{src,scripts}/**/*.ts', 'plugins/*/{src,machine,image}/**/*.ts', 'test/**/*.ts', '*.ts');
-const product = all.filter(({ path }) => /^(core|plugins)\//.test(path) && !path.endsWith('.test.ts'));
+const all = sources('core/{src,scripts}/**/*.ts', 'image/src/**/*.ts', 'plugins/*/{src,machine,image}/**/*.ts', 'test/**/*.ts', '*.ts');
+const product = all.filter(({ path }) => /^(core|image|plugins)\//.test(path) && !path.endsWith('.test.ts'));
 
 /** Nothing when the rule is kept, else a text that says what to do. */
 function verdict(rule: Rule, files: readonly SourceFile[]): string {
@@ -82,7 +82,7 @@ describe('how it is written', () => {
   });
 
   test('names of files and folders say what is inside', () => {
-    const bad = paths('core/**/*.ts', 'plugins/**/*.ts', 'test/**/*.ts').flatMap((path) =>
+    const bad = paths('core/**/*.ts', 'image/**/*.ts', 'plugins/**/*.ts', 'test/**/*.ts').flatMap((path) =>
       emptyWordIn(path) ? [`${path}: "${emptyWordIn(path)}" says nothing; name the concept, or move it into the file of its one caller`] : [],
     );
     expect(bad).toEqual([]);

@@ -83,7 +83,7 @@ export function below(node: Node): readonly Node[] {
 
 /** The workspaces, and the root itself as folder `.`. */
 export function packages(): readonly Package[] {
-  return paths('package.json', 'core/package.json', 'plugins/*/package.json', 'test/kit/package.json').map((path) => {
+  return paths('package.json', 'core/package.json', 'image/package.json', 'plugins/*/package.json', 'test/kit/package.json').map((path) => {
     const json = JSON.parse(readFileSync(join(ROOT, path), 'utf8')) as Package;
     const none = { dependencies: {}, peerDependencies: {}, devDependencies: {}, optionalDependencies: {} };
     return { ...none, ...json, folder: relative(ROOT, join(ROOT, path, '..')) || '.' };

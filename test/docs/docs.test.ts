@@ -12,7 +12,7 @@ import { errorCodes, errorsPage } from './error-codes.ts';
 
 const run = promisify(execFile);
 const all = documents();
-const sourceText = paths('core/**/*.ts', 'plugins/**/*.ts', 'test/**/*.{ts,sh}', '*.ts')
+const sourceText = paths('core/**/*.ts', 'image/**/*.ts', 'plugins/**/*.ts', 'test/**/*.{ts,sh}', '*.ts')
   .map((path) => readFileSync(join(ROOT, path), 'utf8'))
   .join('\n');
 

@@ -30,7 +30,7 @@ export interface Document {
 
 /** Every Markdown file of ours. */
 export function documents(): readonly Document[] {
-  return paths('*.md', 'core/**/*.md', 'plugins/**/*.md', 'docs/**/*.md', 'test/**/*.md').map((path) =>
+  return paths('*.md', 'core/**/*.md', 'image/*.md', 'plugins/**/*.md', 'docs/**/*.md', 'test/**/*.md').map((path) =>
     parseDocument(path, readFileSync(join(ROOT, path), 'utf8')),
   );
 }

@@ -18,7 +18,7 @@ interface Entry {
 
 /** Every error code of every package, alphabetical. */
 export async function errorCodes(): Promise<readonly ErrorCode[]> {
-  const tables = paths('core/src/errors.ts', 'plugins/*/{src,machine}/**/errors.ts', 'test/kit/src/**/errors.ts');
+  const tables = paths('core/src/errors.ts', 'image/src/errors.ts', 'plugins/*/{src,machine}/**/errors.ts', 'test/kit/src/**/errors.ts');
   const found = await Promise.all(
     tables.map(async (table) => {
       const { failure } = (await import(pathToFileURL(join(ROOT, table)).href)) as { failure: { table: Record<string, Entry> } };
