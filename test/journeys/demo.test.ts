@@ -77,6 +77,25 @@ test('it starts on what an earlier demo left, and listens on loopback only', asy
   expect(JSON.parse(said.out.trim().split('\n').at(-1)!)).toMatchObject({ servers: 1, accepted: 1, clean: 1, installed: 1, streaming: 1 });
 }, 120_000);
 
+test('two at once, in one directory, do not touch each other', async () => {
+  const run = () => {
+    const child = spawn(process.execPath, ['--conditions=source', main, '--once', '--servers', '1'], {
+      cwd: dataDir,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    children.push(child);
+    let out = '';
+    child.stdout.on('data', (chunk) => (out += chunk));
+    return once(child, 'close').then(([code]) => ({ code: code as number | null, out }));
+  };
+  const both = await Promise.all([run(), run()]);
+  expect(both.map(({ code }) => code)).toEqual([0, 0]);
+  const kubeconfigs = both.map(({ out }) => /--kubeconfig (\S+)/.exec(out)![1]!);
+  expect(new Set(kubeconfigs)).toEqual(new Set(['.sidero/demo/kubeconfig', '.sidero/demo-2/kubeconfig']));
+  const [first, second] = await Promise.all(kubeconfigs.map((file) => readFile(join(dataDir, file), 'utf8')));
+  expect(first).not.toBe(second);
+}, 120_000);
+
 test('a wrong option is refused with the next step', async () => {
   const { said, ended } = demo('--servers', 'many');
   expect(await ended).toBe(1);

@@ -2,6 +2,10 @@ import { defineErrors, messageOf } from '@sidero/core';
 
 /** The error table of the test kit; alphabetical. */
 export const failure = defineErrors({
+  SIDERO_DEMO_FOLDER_REFUSED: {
+    message: (d: { folder: string; problem: string }) => `The folder ${d.folder} ${d.problem}.`,
+    next: () => 'give the demo a folder of its own with --data-dir, one that is not there yet, or none at all.',
+  },
   SIDERO_DEMO_LATE: {
     message: (d: { goal: string; servers: number; seconds: number; missing: string }) =>
       `Not all of ${d.servers} machines were ${d.goal} within ${d.seconds} s; missing: ${d.missing}`,

@@ -1,4 +1,5 @@
 import { failure } from '../errors.ts';
+import { takeDataFolder } from './data-folder.ts';
 import { duration } from './display.ts';
 import { follow, type Output } from './follow.ts';
 import type { DemoOptions } from './options.ts';
@@ -32,7 +33,8 @@ export interface DemoResult {
 export async function runDemo(run: DemoRun): Promise<void> {
   const { options, output, signal } = run;
   const startedMs = Date.now();
-  await using world = await openWorld(options);
+  using folder = await takeDataFolder(options.dataDir);
+  await using world = await openWorld(options, folder.path);
   const isComplete = await follow(world, { output, signal, deadlineMs: startedMs + options.timeoutMs });
   if (signal.aborted) return;
   const seconds = Math.round((Date.now() - startedMs) / 10) / 100;
@@ -49,11 +51,11 @@ export async function runDemo(run: DemoRun): Promise<void> {
   await Promise.race([world.done, aborted(signal)]);
 }
 
-async function openWorld(options: DemoOptions): Promise<DemoWorld> {
-  if (options.machines === 'simulated') return await simulatedWorld(options);
+async function openWorld(options: DemoOptions, folder: string): Promise<DemoWorld> {
+  if (options.machines === 'simulated') return await simulatedWorld(options, folder);
   // Loaded only when asked for: the harness of real firmware is large, and of no use on other systems than Linux.
   const { qemuWorld } = await import('./qemu-world.ts');
-  return await qemuWorld(options);
+  return await qemuWorld(options, folder);
 }
 
 function resultOf({ machines, goal }: DemoWorld, standings: ReadonlyMap<string, Standing>, seconds: number): DemoResult {

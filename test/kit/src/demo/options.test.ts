@@ -8,7 +8,7 @@ test('without arguments: three simulated machines that stay until Ctrl-C', () =>
     machines: 'simulated',
     isOnce: false,
     portBase: undefined,
-    dataDir: '.sidero/demo',
+    dataDir: undefined,
     timeoutMs: 120_000,
   });
 });

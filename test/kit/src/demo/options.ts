@@ -9,7 +9,8 @@ export interface DemoOptions {
   readonly isOnce: boolean;
   /** First of the ports to use; undefined: free ones. */
   readonly portBase: number | undefined;
-  readonly dataDir: string;
+  /** Undefined: `.sidero/demo`, or one beside it while another demo runs there. */
+  readonly dataDir: string | undefined;
   readonly timeoutMs: number;
 }
 
@@ -23,7 +24,8 @@ Starts the management plane on its own Kubernetes API, lets machines network-boo
   --once                  end when all have got as far as they shall: status 0, else 1 and the reason; the last line is JSON
   --timeout SECONDS       how long that may take (default 120, qemu 600)
   --port-base PORT        use PORT and the ports after it instead of free ones
-  --data-dir DIR          where the demo keeps its files, emptied at start (default .sidero/demo)
+  --data-dir DIR          where the demo keeps its files, emptied at start (default .sidero/demo, and .sidero/demo-2 beside a demo that
+                          runs)
   --help
 `;
 
@@ -56,7 +58,7 @@ function parse(args: readonly string[]) {
         once: { type: 'boolean', default: false },
         timeout: { type: 'string' },
         'port-base': { type: 'string' },
-        'data-dir': { type: 'string', default: '.sidero/demo' },
+        'data-dir': { type: 'string' },
         help: { type: 'boolean', default: false },
       },
     });

@@ -1,5 +1,5 @@
 import { createWriteStream, existsSync } from 'node:fs';
-import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { KubeConfig } from '@kubernetes/client-node';
@@ -37,11 +37,10 @@ const WITHOUT_TALOS = 'they are wiped and no more: npm run build:talos-stand-in 
 /** UDP port of the first machine's BMC; the others follow. */
 const BMC_PORT = 6230;
 
-/** A management plane, and QEMU machines with BMCs before them, on a network of their own that leads nowhere else. */
-export async function qemuWorld(options: DemoOptions): Promise<DemoWorld> {
+/** A management plane, and QEMU machines with BMCs before them, on a network of their own that leads nowhere else. Their files go into `folder`, which is empty. */
+export async function qemuWorld(options: DemoOptions, folder: string): Promise<DemoWorld> {
   refuseWithoutParts();
-  const dataDir = resolve(options.dataDir);
-  await rm(dataDir, { recursive: true, force: true });
+  const dataDir = resolve(folder);
   await mkdir(join(dataDir, 'env'), { recursive: true });
   await cp(AGENT_IMAGE, join(dataDir, 'env/agent-amd64'), { recursive: true });
   const isTalos = existsSync(TALOS_IMAGE);
@@ -72,8 +71,8 @@ export async function qemuWorld(options: DemoOptions): Promise<DemoWorld> {
     watchStandings: (onStanding, signal) =>
       standings.watch(isTalos ? both(onStanding, (name, standing) => rack.look(name, standing)) : onStanding, signal),
     onLog: (listener) => logs.onLine(listener),
-    kubeconfig: join(options.dataDir, 'kubeconfig'),
-    logs: join(options.dataDir, '*.log'),
+    kubeconfig: join(folder, 'kubeconfig'),
+    logs: join(folder, '*.log'),
     done: Promise.race([owned, rack.failed, plane.exited.then((how) => Promise.reject(new Error(`sidero start ended: ${how}`)))]),
     powerOn: () => {
       for (const machine of machines) machine.power.powerOn().catch((thrown: unknown) => machine.fail(messageOf(thrown)));

@@ -1,5 +1,5 @@
 import { createWriteStream, type WriteStream } from 'node:fs';
-import { cp, mkdir, rm } from 'node:fs/promises';
+import { cp } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { createLogger, definePlugin, type Plugin, type ServerEvent } from '@sidero/core';
 import { agent } from '@sidero/plugin-agent';
@@ -34,13 +34,13 @@ const AGENT_SIZES = { kernelBytes: 10_000_000, initrdBytes: 30_000_000 };
 
 /**
  * A management plane in this process, with every plugin there is, and simulated machines with a power driver of their own. Needs no root and no
- * network but loopback: SideroLink goes without WireGuard here.
+ * network but loopback: SideroLink goes without WireGuard here. Its files go into `folder`, which is empty.
  */
-export async function simulatedWorld(options: DemoOptions): Promise<DemoWorld> {
-  const log = await prepare(options.dataDir);
+export async function simulatedWorld(options: DemoOptions, folder: string): Promise<DemoWorld> {
+  const log = await prepare(folder);
   const bmcs = new Map<string, SimulatedBmc>();
   const listeners = new Set<(line: LogLine) => void>();
-  const { sidero, plane } = await start(options, { log, plugins: [simulatedPower((uuid) => bmcs.get(uuid)), logTap(listeners)] });
+  const { sidero, plane } = await start(options, { folder, log, plugins: [simulatedPower((uuid) => bmcs.get(uuid)), logTap(listeners)] });
   const machines = fleet(options.servers, { plane, seed: 'demo', bytesPerSecond: BYTES_PER_SECOND, isTalos: true });
   for (const machine of machines) bmcs.set(machine.uuid, new SimulatedBmc({ chassis: machine }));
   const standings = new Standings(sidero.resources);
@@ -57,8 +57,8 @@ export async function simulatedWorld(options: DemoOptions): Promise<DemoWorld> {
         signal,
       ),
     onLog: (listener) => void listeners.add(listener),
-    kubeconfig: join(options.dataDir, 'kubeconfig'),
-    logs: join(options.dataDir, 'sidero.log'),
+    kubeconfig: join(folder, 'kubeconfig'),
+    logs: join(folder, 'sidero.log'),
     done: Promise.race([sidero.done, rack.failed]),
     powerOn: (signal) => {
       // Whatever stops a machine shows in its state.
@@ -75,17 +75,15 @@ export async function simulatedWorld(options: DemoOptions): Promise<DemoWorld> {
 
 async function prepare(folder: string): Promise<WriteStream> {
   const dataDir = resolve(folder);
-  await rm(dataDir, { recursive: true, force: true });
-  await mkdir(dataDir, { recursive: true });
   await writeStandIns(dataDir, AGENT_SIZES);
   await cp(join(dataDir, 'env', 'agent-amd64'), join(dataDir, 'env', ENVIRONMENT), { recursive: true });
   return createWriteStream(join(dataDir, 'sidero.log'));
 }
 
-function start(options: DemoOptions, given: { readonly log: WriteStream; readonly plugins: readonly Plugin[] }) {
+function start(options: DemoOptions, given: { readonly folder: string; readonly log: WriteStream; readonly plugins: readonly Plugin[] }) {
   const base = options.portBase;
   return startPlane({
-    dataDir: resolve(options.dataDir),
+    dataDir: resolve(given.folder),
     log: createLogger({ destination: given.log }),
     ports: base === undefined ? undefined : { http: base, tftp: base + 1, dhcp: base + 3, logs: base + 4, events: base + 5 },
     plugins: ({ tftp, logs, events }) => [
