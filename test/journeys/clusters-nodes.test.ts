@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import {
   createMetrics,
   createResourceClient,
@@ -7,9 +9,9 @@ import {
   type RunningResourceClient,
   SecretKind,
 } from '@sidero/core';
-import { caps, MetalMachineKind } from '@sidero/plugin-caps';
+import { caps, type MetalMachine, MetalMachineKind } from '@sidero/plugin-caps';
 import { type ApiServer, startApiServer } from '@sidero/plugin-apiserver';
-import { aServer, FIXTURE_UUID, silentLogger, type TestSidero, testSidero } from '@sidero/testing';
+import { aHardware, aServer, FIXTURE_UUID, silentLogger, type TestSidero, testSidero } from '@sidero/testing';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { clusterApiKinds, createCluster, createMachine, metalMachine } from './clusters/cluster-api.ts';
 
@@ -29,9 +31,9 @@ async function aMachine(kubeconfig: string): Promise<TestSidero> {
   return sidero;
 }
 
-async function giveKubeconfig({ resources }: TestSidero, kubeconfig: string): Promise<void> {
+async function giveKubeconfig({ resources }: TestSidero, kubeconfig: string, cluster = 'rack-1'): Promise<void> {
   const value = Buffer.from(kubeconfig).toString('base64');
-  const metadata = { namespace: 'default', name: 'rack-1-kubeconfig' };
+  const metadata = { namespace: 'default', name: `${cluster}-kubeconfig` };
   await resources.create(SecretKind, { apiVersion: 'v1', kind: 'Secret', metadata, data: { value } });
 }
 
@@ -44,12 +46,39 @@ function clientOf({ kubeConfig }: ApiServer): RunningResourceClient {
   return createResourceClient({ kubeConfig: () => kubeConfig, log: silentLogger(), metrics: createMetrics(), component: 'test' });
 }
 
-async function addNode(resources: ResourceClient, name: string, spec: NonNullable<Node['spec']> = {}): Promise<void> {
-  const labels = { 'metal.sidero.dev/uuid': FIXTURE_UUID };
+async function addNode(resources: ResourceClient, name: string, spec: NonNullable<Node['spec']> = {}, uuid = FIXTURE_UUID): Promise<void> {
+  const labels = { 'metal.sidero.dev/uuid': uuid };
   await resources.create(NodeKind, { apiVersion: 'v1', kind: 'Node', metadata: { name, labels }, spec });
 }
 
 const providerIdOf = async (resources: ResourceClient, name: string) => (await resources.get(NodeKind, { name }, { live: true }))?.spec?.providerID;
+
+/** Machines of one cluster, more than are asked about over one connection each. */
+const MANY = 80;
+/** Much less than a call waits for its answer. */
+const SHORT_MS = 5000;
+
+/** An API behind which everybody waits: it takes connections, and says nothing. */
+async function aSilentApi(): Promise<AsyncDisposable & { readonly port: number; calls(): number }> {
+  const sockets = new Set<Socket>();
+  let calls = 0;
+  const server = createServer((socket) => {
+    calls++;
+    sockets.add(socket.on('error', () => undefined).on('close', () => sockets.delete(socket)));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    calls: () => calls,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+const takenIn = (machines: readonly MetalMachine[]) => machines.flatMap(({ spec }) => spec?.serverRef?.name ?? []);
 
 let api: ApiServer;
 let workload: RunningResourceClient;
@@ -105,5 +134,42 @@ describe('a cluster', () => {
       api.kubeconfigYaml.replace(/token: .*/, 'exec: {apiVersion: client.authentication.k8s.io/v1, command: /bin/true}'),
     );
     await until(async () => expect((await providerSet(sidero))?.message).toContain('its user has exec'));
+  });
+
+  test('that takes connections and never answers holds none but its own machines', { timeout: 180_000 }, async () => {
+    const patient = (assertion: () => Promise<void>) => vi.waitFor(assertion, { timeout: 90_000, interval: 100 });
+    await using silent = await aSilentApi();
+    const uuids = Array.from({ length: MANY + 2 }, (_, index) => `4c4c4544-0000-4000-8000-${String(index).padStart(12, '0')}`);
+    const objects = uuids.map((uuid) => aServer({ spec: { hardware: aHardware({ system: { uuid } }) } }));
+    await using sidero = await testSidero({ objects, plugins: [caps(), clusterApiKinds()] });
+    const { resources } = sidero;
+    for (const cluster of ['rack-1', 'rack-2']) await createCluster(resources, cluster);
+    await giveKubeconfig(sidero, api.kubeconfigYaml, 'rack-2');
+    await giveKubeconfig(sidero, api.kubeconfigYaml.replace(/server: .*/, `server: https://127.0.0.1:${silent.port}`));
+    await Promise.all(uuids.slice(2).map((_, index) => createMachine(resources, `cp-${index}`)));
+    const all = () => resources.list(MetalMachineKind, {}, { live: true });
+    await patient(async () => expect((await all()).filter(({ status }) => status?.ready).length).toBe(MANY));
+    const taken = takenIn(await all());
+    const [first, second] = uuids.filter((uuid) => !taken.includes(uuid));
+
+    const tookMs = async (name: string, uuid: string) => {
+      await addNode(workload, name, {}, uuid);
+      const startedMs = performance.now();
+      await createMachine(resources, name, { cluster: 'rack-2', spec: { serverRef: { kind: 'Server', name: uuid } } });
+      await patient(async () => expect(await providerIdOf(workload, name)).toBe(`sidero://${uuid}`));
+      return performance.now() - startedMs;
+    };
+    // All of them ask at once, as nobody knows yet.
+    await patient(async () => expect(silent.calls()).toBeGreaterThan(1));
+    expect(await tookMs('b-1', first!)).toBeLessThan(SHORT_MS);
+    await patient(async () => {
+      const messages = (await all()).map(({ status }) => status?.conditions?.find(({ type }) => type === 'ProviderSet')?.message ?? '');
+      expect(messages.filter((message) => message.includes('does not answer')).length).toBe(MANY);
+    });
+    // From then on one does.
+    const known = silent.calls();
+    await patient(async () => expect(silent.calls()).toBeGreaterThan(known));
+    expect(await tookMs('b-2', second!)).toBeLessThan(SHORT_MS);
+    expect(silent.calls()).toBeLessThan(known + 4);
   });
 });

@@ -18,8 +18,8 @@ export interface NodeProviderIdParts {
   readonly now: () => Date;
 }
 
-/** A cluster that does not answer holds its own machines only. */
-const CONCURRENCY = 64;
+/** A cluster that does not answer holds its own machines only: so many are asked about at once. */
+const CONCURRENCY = 1024;
 /** A Node that is made anew has no provider id. */
 const RECHECK_MS = 5 * 60_000;
 const RETRY_MS = 10_000;

@@ -28,7 +28,7 @@ export interface WorkloadClustersOptions {
   readonly most?: number;
   /** A call that was not answered by then has failed. Default 10 s. */
   readonly callTimeoutMs?: number;
-  /** After a failure nobody tries for this long: machines of a cluster that is away must not wait for it one after the other. Default 15 s. */
+  /** After a failure nobody tries for this long, and then one: machines of a cluster that is away must not all wait for it. Default 15 s, longer than a call. */
   readonly restMs?: number;
   readonly now?: () => number;
 }
@@ -64,6 +64,9 @@ export class WorkloadClusters implements AsyncDisposable {
     const key = keyOf(cluster);
     const resting = this.#restOf(key);
     if (resting) throw resting;
+    // One asks whether it is back; the others are told what is known, and do not hang with it.
+    const before = this.#resting.get(key);
+    if (before) this.#resting.set(key, { ...before, untilMs: now() + restMs });
     try {
       const done = await work(await this.#clientOf(cluster, key));
       this.#resting.delete(key);
