@@ -46,7 +46,7 @@ function clientOf({ kubeConfig }: ApiServer): RunningResourceClient {
   return createResourceClient({ kubeConfig: () => kubeConfig, log: silentLogger(), metrics: createMetrics(), component: 'test' });
 }
 
-async function addNode(resources: ResourceClient, name: string, spec: NonNullable<Node['spec']> = {}, uuid = FIXTURE_UUID): Promise<void> {
+async function addNode(resources: ResourceClient, name: string, { uuid = FIXTURE_UUID, ...spec }: { uuid?: string; providerID?: string } = {}) {
   const labels = { 'metal.sidero.dev/uuid': uuid };
   await resources.create(NodeKind, { apiVersion: 'v1', kind: 'Node', metadata: { name, labels }, spec });
 }
@@ -153,7 +153,7 @@ describe('a cluster', () => {
     const [first, second] = uuids.filter((uuid) => !taken.includes(uuid));
 
     const tookMs = async (name: string, uuid: string) => {
-      await addNode(workload, name, {}, uuid);
+      await addNode(workload, name, { uuid });
       const startedMs = performance.now();
       await createMachine(resources, name, { cluster: 'rack-2', spec: { serverRef: { kind: 'Server', name: uuid } } });
       await patient(async () => expect(await providerIdOf(workload, name)).toBe(`sidero://${uuid}`));

@@ -20,9 +20,13 @@ export interface StandaloneParts {
 /** Phases of a Cluster, in Cluster API's words. */
 export type ClusterPhase = 'Pending' | 'Provisioning' | 'Provisioned' | 'Deleting';
 
-/** The loop over Clusters: the MetalCluster gets its owner, the Cluster its endpoint, phase and failure domains. */
+/** Index over Machines: nodes of a control plane that have come up, by their Cluster. A Machine's change then costs no look at all the others. */
+const CARRIERS = 'control-plane-of';
+
+/** The loop over Clusters: the MetalCluster gets its owner, the Cluster its endpoint, phase and failure domains. Declares the index it asks; before start. */
 export function standaloneClusters({ resources, isAllowed }: StandaloneParts): Controller<Cluster> {
   const byInfrastructure = new ClusterMembers();
+  resources.index(MachineKind, CARRIERS, clusterCarriedBy);
   return {
     name: 'standalone-clusters',
     kind: ClusterKind,
@@ -35,9 +39,7 @@ export function standaloneClusters({ resources, isAllowed }: StandaloneParts): C
       byInfrastructure.note(ref, cluster?.spec?.infrastructureRef?.name);
       if (!cluster || isPaused(cluster, cluster)) return undefined;
       const metalCluster = await adopted(resources, cluster);
-      const hasControlPlane = (await resources.list(MachineKind, { namespace: cluster.metadata.namespace ?? '' })).some((one) =>
-        carries(one, cluster),
-      );
+      const hasControlPlane = (await resources.find(MachineKind, CARRIERS, keyOf(cluster.metadata))).length > 0;
       const at = new Date();
       await writeDifference(resources, ClusterKind, {
         object: cluster,
@@ -53,9 +55,14 @@ function clusterRefs({ namespace = '', labels }: ObjectMeta): readonly Ref[] {
   return name ? [{ namespace, name }] : [];
 }
 
-/** Whether a Machine is a node of the Cluster's control plane that has come up. */
-function carries({ metadata, spec, status }: Machine, cluster: Cluster): boolean {
-  return spec?.clusterName === cluster.metadata.name && metadata.labels?.[CONTROL_PLANE_LABEL] !== undefined && status?.nodeRef !== undefined;
+/** The Cluster whose control plane a Machine is a node of that has come up. */
+function clusterCarriedBy({ metadata, spec, status }: Machine): readonly string[] {
+  const isCarrier = metadata.labels?.[CONTROL_PLANE_LABEL] !== undefined && status?.nodeRef !== undefined;
+  return isCarrier && spec?.clusterName ? [keyOf({ ...metadata, name: spec.clusterName })] : [];
+}
+
+function keyOf({ namespace = '', name }: Ref): string {
+  return `${namespace}/${name}`;
 }
 
 async function adopted(resources: ResourceClient, cluster: Cluster): Promise<MetalCluster | undefined> {
