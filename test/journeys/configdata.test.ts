@@ -254,6 +254,26 @@ describe('what goes wrong is told once a cause, without a secret', () => {
     expect((await news(sidero)).filter((text) => text.includes('value key not found'))).toHaveLength(2);
   });
 
+  test('a YAML bomb, which costs no more time however often its machine asks', async () => {
+    await using sidero = await aBoundMachine();
+    const url = await configUrlOf(sidero);
+    const bomb = `machine: {x: [${'a,'.repeat(140_000)}]}`;
+    await sidero.resources.change(SecretKind, BOOTSTRAP, (draft) => void (draft.data = { value: Buffer.from(bomb).toString('base64') }));
+    const timed = async (times: number) => {
+      const startedMs = performance.now();
+      for (let count = 0; count < times; count++)
+        expect(await ask(url)).toMatchObject({ status: 500, body: expect.stringContaining('more than 50000 values') as string });
+      return performance.now() - startedMs;
+    };
+    const once = await timed(1);
+    // Each would hold up all others as long as the first.
+    expect(await timed(40)).toBeLessThan(10 * once);
+    expect(await news(sidero)).toEqual([
+      expect.stringMatching(/^MetalMachine: the bootstrap data cannot be read: it has more than 50000 values.* \(1 times\)$/) as string,
+      expect.stringMatching(/^Server: the bootstrap data cannot be read/) as string,
+    ]);
+  });
+
   test('a plugin that is not ready: the machine is asked to wait, and told which one', async () => {
     let isReady = false;
     const slow = definePlugin({

@@ -1,17 +1,30 @@
-import type { Lifecycle, MachineIdentity } from '@sidero/core';
+import { type Lifecycle, type MachineIdentity, SideroError } from '@sidero/core';
 import { type ConfigPatchEntry, renderConfig, type RenderInput } from '../machine-config/render.ts';
 import type { ConfigSources } from './sources.ts';
 
 /** Results that are kept. */
 const MAX_KEPT = 2000;
+/** So long a failure is the answer without another try: a machine asks every second, and finding out may take long. */
+const FAILURE_MS = 30_000;
 
-/** Makes the configurations of bound machines; each is kept until one of the objects that it came from changes. */
+/** What came of making a configuration. */
+interface Made {
+  readonly versions: string;
+  readonly result: Buffer | SideroError;
+  /** On the clock of the desk. */
+  readonly untilMs: number;
+}
+
+/** Makes the configurations of bound machines; each is kept until one of the objects that it came from changes, a failure for a while at most. */
 export class ConfigDesk {
   readonly #lifecycle: Pick<Lifecycle, 'bind'>;
-  readonly #kept = new Map<string, { readonly versions: string; readonly bytes: Buffer }>();
+  readonly #now: () => number;
+  readonly #kept = new Map<string, Made>();
 
-  constructor(lifecycle: Pick<Lifecycle, 'bind'>) {
+  /** `now` is a monotonic clock in ms. */
+  constructor(lifecycle: Pick<Lifecycle, 'bind'>, now: () => number = () => performance.now()) {
     this.#lifecycle = lifecycle;
+    this.#now = now;
   }
 
   /** @throws SIDERO_MACHINE_CONFIG_INVALID, SIDERO_MACHINE_CONFIG_PATCH_FAILED, SIDERO_HOOK_FAILED, SIDERO_HOOK_TIMEOUT */
@@ -19,17 +32,28 @@ export class ConfigDesk {
     const uuid = sources.server.metadata.name;
     const versions = versionsOf(sources);
     const kept = this.#kept.get(uuid);
-    if (kept?.versions === versions) return kept.bytes;
-    const bytes = Buffer.from(renderConfig(renderInputOf(sources, await this.#lifecycle.bind(sources.binding))));
-    this.#keep(uuid, { versions, bytes });
-    return bytes;
+    const isFresh = kept?.versions === versions && this.#now() < kept.untilMs;
+    const result = isFresh ? kept.result : rendered(renderInputOf(sources, await this.#lifecycle.bind(sources.binding)));
+    const untilMs = result instanceof SideroError ? this.#now() + FAILURE_MS : Infinity;
+    if (!isFresh) this.#keep(uuid, { versions, result, untilMs });
+    if (result instanceof SideroError) throw result;
+    return result;
   }
 
-  #keep(uuid: string, made: { versions: string; bytes: Buffer }): void {
+  #keep(uuid: string, made: Made): void {
     this.#kept.delete(uuid);
     this.#kept.set(uuid, made);
     const [oldest] = this.#kept.keys();
     if (this.#kept.size > MAX_KEPT && oldest !== undefined) this.#kept.delete(oldest);
+  }
+}
+
+function rendered(input: RenderInput): Buffer | SideroError {
+  try {
+    return Buffer.from(renderConfig(input));
+  } catch (thrown) {
+    if (thrown instanceof SideroError) return thrown;
+    throw thrown;
   }
 }
 

@@ -314,8 +314,21 @@ describe('bad input', () => {
     ['a key twice', 'machine: {a: 1, a: 2}', 'the key "a" is there twice'],
     ['deep nesting', `machine: ${'['.repeat(300)}${']'.repeat(300)}`, 'nesting exceeded'],
     ['an alias of what it stands in', 'machine: &a {b: *a}', 'nested more than 200 deep'],
+    ['a text that the printer cannot write', `machine: {x: "${'y'.repeat(2 * 1024 * 1024)}"}`, 'a text in it has more than 1048576 characters'],
   ])('%s is an error in words', (_, bootstrap, expected) => {
     expect(problemOf({ bootstrap })).toContain(expected);
+  });
+  const flow = (bytes: number) => `machine: {x: [${'a,'.repeat(bytes / 2)}]}`;
+  test.each([
+    ['a list of a million values', flow(2 * 1024 * 1024), 'lines and commas'],
+    ['as many documents', '---\n'.repeat(1024 * 1024), 'lines and commas'],
+    ['a list of what a Secret holds at most', flow(200_000), 'more than 50000 values'],
+  ])('%s is refused before it is read to its end, which takes seconds in which nobody else is answered', (_, bootstrap, expected) => {
+    expect(problemOf({ bootstrap })).toContain(expected);
+  });
+  test('a file of 30,000 lines in a configuration is none of it', () => {
+    const content = `|\n${'            some line, of a text\n'.repeat(30_000)}`;
+    expect(problemOf({ bootstrap: `machine:\n    files:\n        - content: ${content}` })).toBe('');
   });
   test('any text is rendered or refused in words', () => {
     fc.assert(
@@ -344,4 +357,12 @@ test('an explanation names the origin of each line', () => {
     { text: '        extraArgs:', origin: 'node label' },
     { text: '            node-labels: metal.sidero.dev/uuid=U', origin: 'node label' },
   ]);
+});
+
+test('of ten thousand lines only those around a change are compared', () => {
+  const list = Array.from({ length: 10_000 }, (_, index) => `        - value-${index}\n`).join('');
+  const bootstrap = `machine:\n    type: worker\n    certSANs:\n${list}    token: a\n`;
+  const lines = explainConfig(input({ bootstrap, server: { strategicPatches: ['machine: {type: controlplane}'] } }));
+  const changed = lines.filter(({ origin }) => origin.startsWith('strategicPatches'));
+  expect(changed.map(({ text }) => text)).toEqual(['    type: controlplane']);
 });

@@ -38,6 +38,9 @@ export interface RenderedLine {
   readonly origin: string;
 }
 
+/** Pairs of lines. Where more would be compared, as when a whole configuration is replaced, everything counts as changed. */
+const MAX_COMPARED = 25_000_000;
+
 /** One step of the work, as people know it. */
 interface Stage {
   readonly name: string;
@@ -81,8 +84,19 @@ function patchesOf({ name, configPatches = [], strategicPatches = [] }: PatchSou
   return [...operations, ...strategicPatches.map((text, index) => parsePatch(text, `strategicPatches[${index}] of ${name}`))];
 }
 
-/** Lines that were there keep their origin: those of a longest common subsequence. */
+/** Lines that were there keep their origin: those of a longest common subsequence. A stage changes little: what is the same around it is not compared. */
 function withOrigins(before: readonly RenderedLine[], after: readonly string[], origin: string): RenderedLine[] {
+  const most = Math.min(before.length, after.length);
+  let head = 0;
+  while (head < most && before[head]!.text === after[head]) head++;
+  let tail = 0;
+  while (tail < most - head && before.at(-1 - tail)!.text === after.at(-1 - tail)) tail++;
+  const middle = between(before.slice(head, before.length - tail), after.slice(head, after.length - tail), origin);
+  return [...before.slice(0, head), ...middle, ...before.slice(before.length - tail)];
+}
+
+function between(before: readonly RenderedLine[], after: readonly string[], origin: string): RenderedLine[] {
+  if (before.length * after.length > MAX_COMPARED) return after.map((text) => ({ text, origin }));
   const common = commonLengths(
     before.map(({ text }) => text),
     after,

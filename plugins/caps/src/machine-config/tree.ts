@@ -36,11 +36,16 @@ export interface Table {
   readonly entries: ReadonlyMap<string, Tree>;
 }
 
+// A configuration of Talos has some hundreds of values. While a text is read nobody else is answered, so these limits are on time, too.
 /** Values of all documents together; aliases count each time they are used. Stops YAML bombs. */
-const MAX_VALUES = 200_000;
+const MAX_VALUES = 50_000;
 const MAX_DEPTH = 200;
 /** As Talos' own limit on what it downloads. */
 const MAX_BYTES = 8 * 1024 * 1024;
+/** Lines and commas: what a parser takes its time for. Counted before it begins. */
+const MAX_PIECES = 150_000;
+/** Of one text: as much as a Secret holds in all. The printer cannot write twice as much. */
+const MAX_TEXT_CHARACTERS = 1024 * 1024;
 // Failsafe knows texts only: nothing is taken for a number, so nothing is written in another form.
 const schema = FAILSAFE_SCHEMA;
 const [STR, SEQ, MAP] = ['str', 'seq', 'map'].map((name) => `tag:yaml.org,2002:${name}`) as [string, string, string];
@@ -52,6 +57,7 @@ const [STR, SEQ, MAP] = ['str', 'seq', 'map'].map((name) => `tag:yaml.org,2002:$
 export function parseTrees(text: string, what: string): readonly Tree[] {
   const invalid = (problem: string) => failure('SIDERO_MACHINE_CONFIG_INVALID', { what, problem });
   if (Buffer.byteLength(text) > MAX_BYTES) throw invalid(`it has more than ${MAX_BYTES} bytes`);
+  if (hasMorePieces(text)) throw invalid(`it has more than ${MAX_PIECES} lines and commas`);
   const documents = read(text, invalid);
   const budget = { values: MAX_VALUES, invalid };
   return documents.flatMap(({ contents }) => {
@@ -60,7 +66,18 @@ export function parseTrees(text: string, what: string): readonly Tree[] {
   });
 }
 
-/** The trees as one text, separated by `---`. The same trees give the same bytes. */
+function hasMorePieces(text: string): boolean {
+  let pieces = 0;
+  for (const separator of ['\n', ',']) {
+    for (let at = text.indexOf(separator); at >= 0 && pieces <= MAX_PIECES; at = text.indexOf(separator, at + 1)) pieces++;
+  }
+  return pieces > MAX_PIECES;
+}
+
+/**
+ * The trees as one text, separated by `---`. The same trees give the same bytes.
+ * @throws SIDERO_MACHINE_CONFIG_INVALID when one text in it is too long to be written
+ */
 export function printTrees(trees: readonly Tree[]): string {
   return present(
     trees.map((tree, index) => ({ contents: nodeOf(tree), directives: [], explicitStart: index > 0 })),
@@ -164,6 +181,10 @@ function treeOf(node: Node, reading: Reading): Tree {
 }
 
 function nodeOf(tree: Tree): Node {
+  if (tree.kind === 'scalar' && tree.text.length > MAX_TEXT_CHARACTERS) {
+    const problem = `a text in it has more than ${MAX_TEXT_CHARACTERS} characters`;
+    throw failure('SIDERO_MACHINE_CONFIG_INVALID', { what: 'the configuration', problem });
+  }
   if (tree.kind === 'scalar') return { kind: 'scalar', tag: STR, tagged: false, style: tree.style, value: tree.text };
   // What is empty can only be written in flow style.
   if (tree.kind === 'list') {
