@@ -28,7 +28,15 @@ export { definePlugin, type Plugin, type PluginDefinition, type PluginFactory } 
 export type * from './power/index.ts';
 export * from './power/request.ts';
 export type { Controller, LateKind } from './reconcile/controller.ts';
-export { leaderIdentity, type LeaderOptions, leaseIsLive, type LeaseIsLiveOptions, type LeaseTiming, runAsLeader } from './reconcile/leader.ts';
+export {
+  leaderIdentity,
+  type LeaderOptions,
+  leadingHost,
+  leaseIsLive,
+  type LeaseIsLiveOptions,
+  type LeaseTiming,
+  runAsLeader,
+} from './reconcile/leader.ts';
 export { runControllers, type RunControllersOptions } from './reconcile/run-controllers.ts';
 export type * from './registries.ts';
 export type { Registry } from './registry.ts';

@@ -10,7 +10,7 @@ import type { Plugin } from './plugin.ts';
 import { createEvidence } from './power/evidence.ts';
 import { createPower, type RunningPower } from './power/index.ts';
 import type { Controller } from './reconcile/controller.ts';
-import type { BootFile, Command, DiskBoot, PowerDriver, Service } from './registries.ts';
+import type { BootFile, Command, DiskBoot, Explainer, PowerDriver, Service } from './registries.ts';
 import { RegistryTable } from './registry.ts';
 import type { ResourceClient } from './resources/client.ts';
 import type { CustomResource } from './resources/custom-resource.ts';
@@ -61,6 +61,7 @@ const createTables = () => ({
   diskBoots: new RegistryTable<DiskBoot>('diskBoots'),
   services: new RegistryTable<Service>('services'),
   commands: new RegistryTable<Command>('commands'),
+  explainers: new RegistryTable<Explainer>('explainers'),
   customResources: new RegistryTable<CustomResource>('customResources'),
   bundle: new RegistryTable<BundlePart>('bundle'),
 });
@@ -118,6 +119,7 @@ function registriesFor(
     diskBoots: tables.diskBoots.for(plugin),
     services: tables.services.for(plugin),
     commands: tables.commands.for(plugin),
+    explainers: tables.explainers.for(plugin),
     customResources: tables.customResources.for(plugin),
     bundle: tables.bundle.for(plugin),
   };

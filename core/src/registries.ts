@@ -1,6 +1,6 @@
 import type { Command as CliCommand } from 'commander';
 import type { BootFacts } from './hooks.ts';
-import type { Server } from './resources/kinds.ts';
+import type { KubeEvent, Server } from './resources/kinds.ts';
 
 /** A file served over TFTP and under `/tftp/` on HTTP. */
 export interface BootFile {
@@ -97,6 +97,26 @@ export interface Command {
   readonly usesApi?: boolean;
   /** Adds arguments, options and the action. */
   define(command: CliCommand): void;
+}
+
+/** A plugin's part of `sidero why`: what it knows of a server. */
+export interface Explainer {
+  /** What stands before its lines: `siderolink`. */
+  readonly name: string;
+  /** A line a fact, the most important first, with what to do about it; none: there is nothing to tell. `sidero.resources` reaches the API. */
+  explain(question: WhyQuestion): Promise<readonly string[]>;
+}
+
+/** What an Explainer is asked about. */
+export interface WhyQuestion {
+  readonly server: Server;
+  /** About that Server, the oldest first. */
+  readonly events: readonly KubeEvent[];
+  /** Of the sidero that runs, if it runs on this host. */
+  readonly dataDir: string;
+  readonly now: Date;
+  /** A time as the rest of the answer has it: "14:03:05 (3 min ago)". */
+  when(time: Date): string;
 }
 
 /** What a BootFile or a DiskBoot is told about the machine. */

@@ -9,7 +9,7 @@ import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
 import type { Controller } from './reconcile/controller.ts';
 import type { Power } from './power/index.ts';
-import type { BootFile, Command, DiskBoot, NetworkBootMode, PowerDriver, Service } from './registries.ts';
+import type { BootFile, Command, DiskBoot, Explainer, NetworkBootMode, PowerDriver, Service } from './registries.ts';
 import type { Registry } from './registry.ts';
 import type { ResourceClient } from './resources/client.ts';
 import type { CustomResource } from './resources/custom-resource.ts';
@@ -85,6 +85,8 @@ export interface Sidero {
   readonly services: Registry<Service>;
   /** Subcommands of `sidero`. */
   readonly commands: Registry<Command>;
+  /** What `sidero why` tells beside what stands in the Server. */
+  readonly explainers: Registry<Explainer>;
   /** Kinds of ours, with their conversion and validation. */
   readonly customResources: Registry<CustomResource>;
   /** What the cluster must grant in which Sidero is installed by `clusterctl`. */

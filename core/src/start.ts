@@ -8,7 +8,7 @@ import { failure } from './errors.ts';
 import { createKernel, type Kernel } from './kernel.ts';
 import type { Logger } from './log.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
-import { leaderIdentity, leaseIsLive, runAsLeader } from './reconcile/leader.ts';
+import { leaderIdentity, LEASE_NAME, leaseIsLive, runAsLeader } from './reconcile/leader.ts';
 import { runControllers } from './reconcile/run-controllers.ts';
 import type { ResourceClient } from './resources/client.ts';
 import { EnvironmentKind, type KubeObject, ServerBindingKind, ServerClassKind, ServerKind } from './resources/kinds.ts';
@@ -22,8 +22,6 @@ import { type RunningServices, runServices } from './serve/run-services.ts';
 import type { Variables } from './settings.ts';
 import type { Site } from './sidero.ts';
 
-/** The name the original's manager elects its leader under; sharing it keeps the two from ever leading at once. */
-const LEASE_NAME = 'controller-leader-election-sidero-controller-manager';
 /** Those of the original's two managers; either of them would work against us. */
 const ORIGINAL_LEASES = [LEASE_NAME, 'controller-leader-election-capm'];
 

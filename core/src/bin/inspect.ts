@@ -10,7 +10,7 @@ export interface Inspection {
   readonly routes: readonly { readonly method: string; readonly path: string; readonly plugin: string }[];
   readonly grpc: readonly { readonly method: string; readonly plugin: string }[];
   readonly controllers: readonly { readonly name: string; readonly kind: string; readonly plugin: string }[];
-  /** By registry: powerDrivers, diskBoots, files, services, commands, customResources, bundle. */
+  /** By registry: powerDrivers, diskBoots, files, services, commands, explainers, customResources, bundle. */
   readonly registries: Readonly<Record<string, readonly { readonly name: string; readonly plugin: string }[]>>;
   readonly site: { readonly options: unknown; readonly settings: Readonly<Record<string, string>> };
 }

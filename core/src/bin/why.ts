@@ -2,8 +2,9 @@ import type { Command } from 'commander';
 import { wantedPowerOf } from '../power/request.ts';
 import type { Condition, DiskRecord, KubeEvent, PowerActionRecord, Server, WipeRecord } from '../resources/kinds.ts';
 import { EventKind } from '../resources/kinds.ts';
+import { askExplainers, type Explanation } from './ask-explainers.ts';
 import { sizeOf } from './disk-table.ts';
-import { type ApiOptions, type RunningSidero, runningSidero, serverNamed, withApiOptions } from './running-sidero.ts';
+import { type ApiOptions, kubeConfigOf, type RunningSidero, runningSidero, serverNamed, withApiOptions } from './running-sidero.ts';
 
 /** Why a Server is where it is: what `sidero why --json` prints. */
 export interface Why {
@@ -23,6 +24,8 @@ export interface Why {
     readonly message: string;
     readonly count: number;
   }[];
+  /** What plugins know beside that. */
+  readonly told: readonly Explanation[];
 }
 
 const LAST_EVENTS = 6;
@@ -32,11 +35,21 @@ export function whyCommand(program: Command): void {
   withApiOptions(program.command('why <server>'))
     .description('tell where a server is in its life, why, since when, until when, and what comes next')
     .option('--json', 'as one JSON object')
-    .action(async (name: string, options: ApiOptions & { readonly json?: boolean }) => {
+    .action(async (name: string, options: ApiOptions & { readonly json?: boolean }, command: Command) => {
       await using sidero = runningSidero(options);
-      const why = whyOf(await serverNamed(sidero, name), await eventsAbout(sidero, name));
-      process.stdout.write(options.json ? `${JSON.stringify(why, null, 2)}\n` : `${whyText(why, new Date()).join('\n')}\n`);
+      const [server, events, now] = [await serverNamed(sidero, name), await eventsAbout(sidero, name), new Date()];
+      const when = (time: Date) => whenText(time.toISOString(), now);
+      const dataDir = command.getOptionValueSource('dataDir') === 'cli' ? options.dataDir : undefined;
+      const given = { config: program.opts<{ config?: string }>().config, kubeConfig: kubeConfigOf(options), dataDir };
+      const why = whyOf(server, events, await askExplainers({ server, events: byAge(events), now, when }, given));
+      process.stdout.write(options.json ? `${JSON.stringify(why, null, 2)}\n` : `${whyText(why, now).join('\n')}\n`);
     });
+}
+
+const timeOf = ({ lastTimestamp, firstTimestamp }: KubeEvent) => lastTimestamp ?? firstTimestamp ?? '';
+
+function byAge(events: readonly KubeEvent[]): readonly KubeEvent[] {
+  return events.toSorted((a, b) => Date.parse(timeOf(a)) - Date.parse(timeOf(b)));
 }
 
 async function eventsAbout({ resources }: RunningSidero, name: string): Promise<readonly KubeEvent[]> {
@@ -46,11 +59,9 @@ async function eventsAbout({ resources }: RunningSidero, name: string): Promise<
 }
 
 /** What is to be told of a Server. */
-export function whyOf(server: Server, events: readonly KubeEvent[]): Why {
+export function whyOf(server: Server, events: readonly KubeEvent[], told: readonly Explanation[] = []): Why {
   const { step, power = 'unknown', powerAction, wipe, conditions = [] } = server.status ?? {};
-  const told = events.map(({ lastTimestamp, firstTimestamp, type = '', reason = '', message = '', count = 1 }) => {
-    return { at: lastTimestamp ?? firstTimestamp ?? '', type, reason, message, count };
-  });
+  const last = byAge(events).slice(-LAST_EVENTS);
   return {
     server: server.metadata.name,
     step,
@@ -60,13 +71,17 @@ export function whyOf(server: Server, events: readonly KubeEvent[]): Why {
     powerAction,
     wipe,
     conditions,
-    events: told.toSorted((a, b) => Date.parse(a.at) - Date.parse(b.at)).slice(-LAST_EVENTS),
+    events: last.map((event) => {
+      const { type = '', reason = '', message = '', count = 1 } = event;
+      return { at: timeOf(event), type, reason, message, count };
+    }),
+    told,
   };
 }
 
 /** The same for people: a line a thing, names in one column. */
 export function whyText(why: Why, now: Date): readonly string[] {
-  const { step, powerAction, wipe, conditions, events } = why;
+  const { step, powerAction, wipe, conditions, events, told } = why;
   const rows: (readonly [name: string, text: string | undefined])[] = [
     ['state', step?.name ? [step.name, step.reason].filter(Boolean).join(': ') : 'not told yet: no sidero that leads has looked at it'],
     ['since', step?.since && whenText(step.since, now)],
@@ -78,6 +93,7 @@ export function whyText(why: Why, now: Date): readonly string[] {
     ['action', powerAction && actionText(powerAction, now)],
     ['wipe', wipe && wipeText(wipe, now)],
     ...(wipe?.disks ?? []).map((disk) => ['', diskText(disk)] as const),
+    ...told.flatMap(({ name, lines }) => lines.map((line, index) => [index === 0 ? name : '', line] as const)),
     ...conditions.map((condition, index) => [index === 0 ? 'conditions' : '', conditionText(condition, now)] as const),
     ...events.map((event, index) => [index === 0 ? 'events' : '', eventText(event, now)] as const),
   ];

@@ -5,6 +5,9 @@ import type { Logger } from '../log.ts';
 import type { ResourceClient } from '../resources/client.ts';
 import { type Lease, LeaseKind, type Ref } from '../resources/kinds.ts';
 
+/** The name the original's manager elects its leader under; sharing it keeps the two from ever leading at once. */
+export const LEASE_NAME = 'controller-leader-election-sidero-controller-manager';
+
 /** Begins the identity of every holder that is of our making, so that the original's is told apart. */
 const OURS = 'sidero-ts_';
 
@@ -62,6 +65,12 @@ export class LeaseWatcher {
 function durationMs(spec: Spec, otherwise: number): number {
   const seconds = spec.leaseDurationSeconds;
   return seconds && seconds > 0 ? Math.min(seconds, MAX_LEASE_SECONDS) * 1000 : otherwise;
+}
+
+/** Host name of the process of ours that leads, in Kubernetes that of its pod; undefined: none does, or none needs to be elected. */
+export async function leadingHost(client: Pick<ResourceClient, 'get'>, namespace: string): Promise<string | undefined> {
+  const holder = (await client.get(LeaseKind, { namespace, name: LEASE_NAME }, { live: true }))?.spec?.holderIdentity ?? '';
+  return holder.startsWith(OURS) ? holder.slice(OURS.length).replace(/_[^_]*$/, '') : undefined;
 }
 
 /** The Lease as its new or present holder writes it. */
