@@ -2,7 +2,7 @@ import { createMetrics, ServerBindingKind } from '@sidero/core';
 import { aBinding, aServer, FIXTURE_UUID, silentLogger, testSidero } from '@sidero/testing';
 import { expect, test } from 'vitest';
 import { loopbackNetwork } from '../../plugins/siderolink/src/installation/network.ts';
-import { EndpointNotes } from '../../plugins/siderolink/src/peers/endpoint-notes.ts';
+import { PeerNotes } from '../../plugins/siderolink/src/peers/peer-notes.ts';
 import { PeerKeeper } from '../../plugins/siderolink/src/peers/peer-keeper.ts';
 import { peerMeters } from '../../plugins/siderolink/src/peers/peer-meters.ts';
 import { openLoopbackTunnel } from '../../plugins/siderolink/src/tunnel/loopback.ts';
@@ -36,7 +36,7 @@ test('a machine that is in place stays so when the device answers a question fro
   const { resources } = sidero;
   const { tunnel, release, changes, looks } = await slowDevice();
   const given = { resources, log: silentLogger(), metrics: createMetrics() };
-  const keeper = new PeerKeeper({ tunnel, network: loopbackNetwork(), sidero: given, notes: new EndpointNotes(given), meters: peerMeters(given) });
+  const keeper = new PeerKeeper({ tunnel, network: loopbackNetwork(), sidero: given, notes: new PeerNotes(given), meters: peerMeters(given) });
   const stop = new AbortController();
   await keeper.replay();
   const running = keeper.run(stop.signal);

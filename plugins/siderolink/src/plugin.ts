@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { addStreams } from './streams.ts';
 import { addTunnel } from './add-tunnel.ts';
 import { bundlePart } from './bundle-part.ts';
+import { addExplainer } from './explain/add-explainer.ts';
 
 /** What the plugin is told; see its README. */
 export const options = z.strictObject({
@@ -49,5 +50,6 @@ export const siderolink = definePlugin({
   setup(sidero, given) {
     sidero.bundle.add(bundlePart(given.port));
     addTunnel(sidero, given, addStreams(sidero, given));
+    addExplainer(sidero, given);
   },
 });

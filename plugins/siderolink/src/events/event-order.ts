@@ -17,6 +17,12 @@ export function isReplay(event: LastEvent, last: LastEvent | undefined): boolean
   return a.second <= b.second && isBefore(a.count, b.count);
 }
 
+/** The time that an id was made at, by the clock of the machine; undefined: it is of another form. */
+export function secondOf(id: string): Date | undefined {
+  const xid = xidOf(id);
+  return xid && new Date(xid.second * 1000);
+}
+
 const COUNTS = 2 ** 24;
 
 // Counts begin anywhere, and again at 0 after the highest.

@@ -4,7 +4,7 @@ import { failure } from '../errors.ts';
 import type { Installation } from '../link.ts';
 import { publicKeyOf } from './keys.ts';
 import { type LinkNetwork, loopbackNetwork, tunnelNetwork } from './network.ts';
-import { type InstallationKeys, readKeys, readOrMakeKeys, SECRET_REF } from './secret.ts';
+import { type InstallationKeys, readKeys, readOrMakeKeys, SECRET_REASON, SECRET_REF } from './secret.ts';
 
 /** How often the Secret is looked at, to notice when it is gone or another one. */
 const LOOK_MS = 5000;
@@ -73,6 +73,7 @@ export class InstallationDesk {
     try {
       const keys = await readKeys(this.#sidero.resources);
       if (!keys) return this.#tell('is gone; machines stay connected until this process ends, and then none is: restore it from a backup');
+      if (this.#problem !== undefined) void this.#record('The Secret is as it should be again.', 'Normal');
       this.#problem = undefined;
       if (keys.id !== this.#known?.id || keys.privateKey !== this.#known.privateKey) this.#replace(keys);
     } catch (thrown) {
@@ -98,9 +99,9 @@ export class InstallationDesk {
     this.#sidero.log.error({ secret: `${SECRET_REF.namespace}/${SECRET_REF.name}` }, `the SideroLink Secret ${problem}`);
   }
 
-  #record(message: string): Promise<void> {
+  #record(message: string, type: 'Normal' | 'Warning' = 'Warning'): Promise<void> {
     const about = { apiVersion: 'v1', kind: SecretKind.kind, metadata: SECRET_REF };
-    return this.#sidero.resources.record(about, { type: 'Warning', reason: 'SideroLink Secret', message });
+    return this.#sidero.resources.record(about, { type, reason: SECRET_REASON, message });
   }
 
   #installationOf(keys: InstallationKeys): KnownInstallation {

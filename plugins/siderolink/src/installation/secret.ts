@@ -4,6 +4,9 @@ import { generatePrivateKey, parseKey } from './keys.ts';
 
 /** Where the original keeps it; `clusterctl move` takes it along. */
 export const SECRET_REF = { namespace: 'default', name: 'siderolink' };
+/** Of Events about it: of its own troubles, and of the tunnel's, which belongs to no other object. */
+export const SECRET_REASON = 'SideroLink Secret';
+export const TUNNEL_REASON = 'SideroLink Tunnel';
 const MOVE_LABEL = 'clusterctl.cluster.x-k8s.io/move';
 
 /** What the Secret holds. */

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { LinkNetwork } from '../installation/network.ts';
 import type { PeerSetting, PeerState, Tunnel } from '../tunnel/tunnel.ts';
 import { changesBetween } from './changes.ts';
-import type { EndpointNotes } from './endpoint-notes.ts';
+import type { PeerNotes } from './peer-notes.ts';
 import type { PeerMeters } from './peer-meters.ts';
 import { type WantedPeer, wantedPeers } from './wanted-peers.ts';
 
@@ -24,7 +24,7 @@ export interface PeerKeeperOptions {
   readonly tunnel: Tunnel;
   readonly network: LinkNetwork;
   readonly sidero: Pick<Sidero, 'resources' | 'log'>;
-  readonly notes: EndpointNotes;
+  readonly notes: PeerNotes;
   readonly meters: PeerMeters;
 }
 
@@ -53,6 +53,7 @@ export class PeerKeeper {
 
   /** Puts every machine in place at once, strangers out, and speaks first to those whose endpoint is known. */
   async replay(): Promise<void> {
+    this.#options.notes.startAnew();
     this.#note(await this.#options.tunnel.peers());
     const before = new Set(this.#installed.keys());
     await this.#pass((peer) => (before.has(peer.publicKey) ? {} : this.#greeting(peer, this.#options.notes.of(peer))));

@@ -1,10 +1,10 @@
 import type { ServerBinding, Sidero } from '@sidero/core';
 import { JOIN_ANNOTATION } from '../provision/provision-claim.ts';
 import type { PeerState } from '../tunnel/tunnel.ts';
+import { LATE_MS } from './link-state.ts';
 
-/** A handshake is renewed every 2 min while there is traffic; Talos gives a session up at 275 s. */
+/** A handshake is renewed every 2 min while there is traffic. */
 const FRESH_MS = 180_000;
-const LATE_MS = 275_000;
 
 /** Counts machines in the tunnel. */
 export interface PeerMeters {

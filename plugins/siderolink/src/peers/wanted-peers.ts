@@ -1,18 +1,21 @@
 import type { ServerBinding } from '@sidero/core';
 import { parseKey } from '../installation/keys.ts';
 import { canonicalAddress, type LinkNetwork, withoutPrefix } from '../installation/network.ts';
+import { LINK_ANNOTATION, type LinkState, linkStateOf } from './link-state.ts';
 
 /** Annotation of a binding: where the machine's WireGuard was last, `host:port`. After a restart we speak first. */
 export const ENDPOINT_ANNOTATION = 'metal.sidero.dev/siderolink-endpoint';
 
 /** A machine that shall be in the tunnel. */
 export interface WantedPeer {
-  /** Name of the ServerBinding. */
+  /** Name of the ServerBinding, and its uid: another allocation has another one. */
   readonly uuid: string;
+  readonly binding: string;
   readonly publicKey: string;
   /** Without prefix length. */
   readonly address: string;
   readonly endpoint?: string;
+  readonly link?: LinkState;
 }
 
 /** Who shall be in the tunnel, by key; and the bindings that cannot be. */
@@ -43,8 +46,10 @@ export function wantedPeers(bindings: readonly ServerBinding[], network: Pick<Li
       continue;
     }
     for (const owned of [parsed.key, address]) owners.set(owned, uuid);
-    const endpoint = binding.metadata.annotations?.[ENDPOINT_ANNOTATION];
-    peers.set(parsed.key, { uuid, publicKey: parsed.key, address, ...(endpoint && { endpoint }) });
+    const { uid = '', annotations } = binding.metadata;
+    const endpoint = annotations?.[ENDPOINT_ANNOTATION];
+    const link = linkStateOf(annotations?.[LINK_ANNOTATION]);
+    peers.set(parsed.key, { uuid, binding: uid, publicKey: parsed.key, address, ...(endpoint && { endpoint }), ...(link && { link }) });
   }
   return { peers, problems };
 }

@@ -6,6 +6,8 @@ import { createHash } from 'node:crypto';
  * without one. The original's bindings have no such annotation.
  */
 export const JOIN_ANNOTATION = 'metal.sidero.dev/siderolink-token';
+/** Annotation of a binding: how its machine was let in with the key that it has now, and when; `proven 2026-11-29T23:05:00.000Z`. For people. */
+export const JOINED_ANNOTATION = 'metal.sidero.dev/siderolink-joined';
 /** Annotation of a binding: hash of what the machine that joined keeps on its disk. Another machine has another one. */
 export const PIN_ANNOTATION = 'metal.sidero.dev/siderolink-machine';
 
@@ -26,6 +28,21 @@ export interface ProvisionClaim {
 export type ProvisionVerdict =
   | { readonly admitted: 'proven' | 'own-argument' | 'open' | 'unproven'; readonly why: string }
   | { readonly refused: 'token' | 'machine'; readonly why: string };
+
+/** How a machine was let in. */
+export type Admitted = Extract<ProvisionVerdict, { admitted: string }>['admitted'];
+
+/** What JOINED_ANNOTATION holds. */
+export function joinedText(admitted: Admitted, at: Date): string {
+  return `${admitted} ${at.toISOString()}`;
+}
+
+/** Reads it; undefined: there is none, or it is none of ours. */
+export function joinedOf(text: string | undefined): { readonly admitted: Admitted; readonly at: Date } | undefined {
+  const [, admitted, time = ''] = /^(proven|own-argument|open|unproven) (\S+)$/.exec(text ?? '') ?? [];
+  const at = new Date(time);
+  return admitted === undefined || Number.isNaN(at.getTime()) ? undefined : { admitted: admitted as Admitted, at };
+}
 
 /** Whether a machine may have the binding's place in the tunnel. */
 export async function judgeProvision(tokens: MachineTokens, bootAuth: Site['bootAuth'], claim: ProvisionClaim): Promise<ProvisionVerdict> {

@@ -8,12 +8,25 @@ import type { ProvisionRequest } from '../protocol/siderolink_pb.ts';
 import type { TunnelState } from '../tunnel/tunnel-service.ts';
 import { Arrivals } from './arrivals.ts';
 import { hasOwnArgument } from './own-argument.ts';
-import { JOIN_ANNOTATION, judgeProvision, mustShowToken, PIN_ANNOTATION, pinOf, problemOfMachine, type ProvisionVerdict } from './provision-claim.ts';
+import {
+  type Admitted,
+  JOIN_ANNOTATION,
+  JOINED_ANNOTATION,
+  joinedText,
+  judgeProvision,
+  mustShowToken,
+  PIN_ANNOTATION,
+  pinOf,
+  problemOfMachine,
+  type ProvisionVerdict,
+} from './provision-claim.ts';
 
 /** Annotation of a binding: the version of Talos that the machine told when it joined. */
 export const VERSION_ANNOTATION = 'metal.sidero.dev/talos-version';
 /** Another replica has so long to let a machine in. Talos waits 30 s. */
 const PEER_MS = 5000;
+/** Of Events about who was not let in. */
+export const REFUSED_REASON = 'SideroLink Refused';
 const MAX_CHARACTERS = 256;
 /** Draws of an address: of 2^64, one is enough. */
 const ATTEMPTS = 32;
@@ -122,7 +135,7 @@ export class Provisioning {
     const { log } = this.#options.sidero;
     log.warn({ server: uuid, address: from, problem: why }, 'a machine was not let into the tunnel');
     const message = `A machine at ${from} asked to join SideroLink as this server and was refused: ${why}.`;
-    await this.#tell(binding, { reason: 'SideroLink Refused', message });
+    await this.#tell(binding, { reason: REFUSED_REASON, message });
   }
 
   async #tell(binding: ServerBinding, { reason, message }: { reason: string; message: string }): Promise<void> {
@@ -149,6 +162,8 @@ export class Provisioning {
       const isNew = before?.publicKey !== asked.publicKey || before.address !== given;
       if (isNew) awaitPeer(draft, state.keeper ? undefined : asked.publicKey);
       note(draft, asked, verdict.admitted);
+      if (isNew || !draft.metadata.annotations?.[JOINED_ANNOTATION])
+        draft.metadata.annotations = { ...draft.metadata.annotations, [JOINED_ANNOTATION]: joinedText(verdict.admitted, new Date()) };
     });
     if (overtaken) throw failure('SIDERO_PROVISION_PENDING', { server: asked.uuid, why: 'its ServerBinding changed meanwhile' });
     await this.#tellKey(judged, asked, verdict);
@@ -225,7 +240,7 @@ function awaitPeer(draft: ServerBinding, publicKey: string | undefined): void {
   else if (draft.metadata.annotations) draft.metadata.annotations = rest;
 }
 
-function note(draft: ServerBinding, { machineToken, talosVersion }: Asked, admitted: string): void {
+function note(draft: ServerBinding, { machineToken, talosVersion }: Asked, admitted: Admitted): void {
   const annotations = { ...draft.metadata.annotations };
   if (admitted === 'proven') annotations[JOIN_ANNOTATION] = 'shown';
   if (admitted === 'open') annotations[JOIN_ANNOTATION] = 'none';

@@ -1,9 +1,10 @@
-import { hasCode, messageOf, orAborted, type Service, type Sidero } from '@sidero/core';
+import { hasCode, messageOf, orAborted, SecretKind, type Service, type Sidero } from '@sidero/core';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { InstallationDesk, KnownInstallation } from '../installation/installation.ts';
 import { canonicalAddress } from '../installation/network.ts';
+import { SECRET_REF, TUNNEL_REASON } from '../installation/secret.ts';
 import type { LinkListener, LinkPlace } from '../link.ts';
-import { EndpointNotes } from '../peers/endpoint-notes.ts';
+import { PeerNotes } from '../peers/peer-notes.ts';
 import { PeerKeeper } from '../peers/peer-keeper.ts';
 import { type PeerMeters, peerMeters } from '../peers/peer-meters.ts';
 import type { SideroLinkOptions } from '../plugin.ts';
@@ -46,7 +47,7 @@ export function tunnelService(given: TunnelServiceOptions): Service {
 class TunnelRunner {
   readonly #given: TunnelServiceOptions;
   readonly #open: OpenTunnel;
-  readonly #notes: EndpointNotes;
+  readonly #notes: PeerNotes;
   readonly #meters: PeerMeters;
   readonly #isUp: (value: number) => void;
   readonly #restarted: (labels: { cause: string }) => void;
@@ -55,7 +56,7 @@ class TunnelRunner {
     const { metrics, log } = given.sidero;
     this.#given = given;
     this.#open = chooseTunnel(given.options.tunnel, log);
-    this.#notes = new EndpointNotes(given.sidero);
+    this.#notes = new PeerNotes(given.sidero);
     this.#meters = peerMeters(given.sidero);
     this.#isUp = metrics.gauge('sidero_siderolink_up', 'Whether this replica has the tunnel: 1 or 0.');
     this.#restarted = metrics.counter('sidero_siderolink_restarts_total', 'Times that the tunnel was made anew, by cause.', ['cause']);
@@ -88,6 +89,7 @@ class TunnelRunner {
     state.problem = undefined;
     this.#isUp(1);
     sidero.log.info({ tunnel: tunnel.kind, interface: plan.interface, address, port: plan.port }, 'SideroLink is up');
+    this.#record('Normal', `The tunnel is up (${tunnel.kind}).`);
     ready();
     const serving = this.#serve(installation, AbortSignal.any([signal, life.signal]));
     try {
@@ -95,6 +97,7 @@ class TunnelRunner {
       if (signal.aborted) return 'ended';
       this.#restarted({ cause: cause.kind });
       sidero.log.error({ problem: cause.text }, 'the SideroLink tunnel is lost, and made anew');
+      this.#record('Warning', `The tunnel is lost, and made anew: ${cause.text}.`);
       return 0;
     } finally {
       state.keeper = undefined;
@@ -136,6 +139,12 @@ class TunnelRunner {
     }
   }
 
+  // For people: `sidero why` shows the last one while it is a warning.
+  #record(type: 'Normal' | 'Warning', message: string): void {
+    const about = { apiVersion: SecretKind.apiVersion, kind: SecretKind.kind, metadata: SECRET_REF };
+    void this.#given.sidero.resources.record(about, { type, reason: TUNNEL_REASON, message });
+  }
+
   /** A tunnel that was demanded and cannot be stops the process; any other is done without, for machines must boot. */
   #failed(thrown: unknown, signal: AbortSignal): number | 'ended' {
     if (signal.aborted) return 'ended';
@@ -144,7 +153,10 @@ class TunnelRunner {
     if (isHopeless && options.tunnel !== 'auto') throw thrown;
     const problem = messageOf(thrown);
     const next = isHopeless ? thrown.next : 'it is tried again';
-    if (state.problem !== problem) sidero.log.error({ problem, next }, 'no SideroLink: machines boot, and their logs and events stay away');
+    if (state.problem !== problem) {
+      sidero.log.error({ problem, next }, 'no SideroLink: machines boot, and their logs and events stay away');
+      this.#record('Warning', `There is no tunnel: ${problem} Next: ${next}`);
+    }
     state.problem = problem;
     this.#isUp(0);
     if (!isHopeless) this.#restarted({ cause: 'failure' });
