@@ -3,6 +3,7 @@ import { adoptCommand } from './adopt.ts';
 import { bmcCommand } from './bmc.ts';
 import { inspectCommand } from './inspect.ts';
 import { manifestsCommand } from './manifests.ts';
+import { pluginCommand } from './plugin.ts';
 import { powerCommand } from './power.ts';
 import { startCommand } from './start.ts';
 import { whyCommand } from './why.ts';
@@ -14,6 +15,7 @@ export function sideroProgram(): Command {
     .description('Bare-metal servers become Talos Linux Kubernetes clusters.')
     .option('--config <file>', 'the config; default: sidero.config.{ts,js,json,yaml} here or above')
     .showHelpAfterError();
-  for (const add of [startCommand, inspectCommand, whyCommand, powerCommand, wipeCommand, bmcCommand, adoptCommand, manifestsCommand]) add(program);
+  for (const add of [startCommand, inspectCommand, whyCommand, powerCommand, wipeCommand, bmcCommand, adoptCommand, manifestsCommand, pluginCommand])
+    add(program);
   return program;
 }

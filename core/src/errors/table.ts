@@ -135,6 +135,10 @@ export const coreErrors = {
     message: (d: { file: string; index: number; problem: string }) => `${d.file}: plugins[${d.index}] ${d.problem}.`,
     next: () => 'write it as a call of what definePlugin returns, e.g. plugins: [agent({ autoAccept: true })].',
   },
+  SIDERO_PLUGIN_NEW_REFUSED: {
+    message: (d: { folder: string; problem: string }) => `No plugin is written to ${d.folder}: ${d.problem}.`,
+    next: () => 'name a folder that is not there yet, and with it the plugin: sidero plugin new ../purchase-list.',
+  },
   SIDERO_POWER_UNCONFIRMED: {
     message: (d: { server: string; verb: string; why: string }) => `Server ${d.server}: power ${d.verb} is not asked for: ${d.why}.`,
     next: (d: { server: string; verb: string }) => `if it is meant all the same: sidero power ${d.verb} ${d.server} --yes.`,

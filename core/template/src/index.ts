@@ -1,0 +1,2 @@
+/** What a config imports. */
+export { example } from './example.ts';
