@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { failure, hasCode } from '../errors.ts';
-import type { HardwareReport, ServerDraft } from '../hooks.ts';
+import type { HardwareReport, ServerDraft, Verdict } from '../hooks.ts';
 import { SERVER_FINALIZER, type Server, ServerKind } from '../resources/kinds.ts';
 import { accept } from './accept.ts';
 import type { StageContext } from './context.ts';
@@ -48,7 +48,7 @@ async function register(context: StageContext, report: HardwareReport, pass: Boo
   const created = await resources.create(ServerKind, { ...wanted, spec: { ...draft.spec, accepted: verdict.accepted } });
   const server = await recordBoot(context, { server: created, pass, address: report.address, mac: macAt(report) });
   log.info({ server: report.uuid, address: report.address, accepted: verdict.accepted, reason: verdict.reason }, 'server registered');
-  await resources.record(server, { type: 'Normal', reason: 'Server Registration', message: 'Server auto-registered via API.', component: COMPONENT });
+  await recordVerdict(context, { server, verdict, what: 'Server auto-registered via API. ' });
   stream({ type: 'discovered', uuid: report.uuid, detail: report.hostname, at: now() });
   if (verdict.accepted) stream({ type: 'accepted', uuid: report.uuid, detail: verdict.reason, at: now() });
   return { server, created: true };
@@ -80,8 +80,18 @@ async function refresh(context: StageContext, given: { known: Server; report: Ha
   bringUpToDate(wanted);
   const changed = isDeepStrictEqual(wanted, known) ? known : await resources.change(ServerKind, { name: report.uuid }, bringUpToDate);
   const server = await recordBoot(context, { server: changed, pass, address: report.address, mac: macAt(report) });
-  if (verdict.accepted && !wasAccepted) stream({ type: 'accepted', uuid: report.uuid, detail: verdict.reason, at: now() });
+  if (verdict.accepted && !wasAccepted) {
+    await recordVerdict(context, { server, verdict, what: '' });
+    stream({ type: 'accepted', uuid: report.uuid, detail: verdict.reason, at: now() });
+  }
   return { server, created: false };
+}
+
+// Who stands before a server that nothing is done with wants to know whose word it waits for.
+function recordVerdict({ resources }: StageContext, given: { server: Server; verdict: Verdict; what: string }): Promise<void> {
+  const { server, verdict, what } = given;
+  const message = `${what}${verdict.accepted ? 'Accepted' : 'Not accepted'}: ${verdict.reason.replace(/\.$/, '')}.`;
+  return resources.record(server, { type: 'Normal', reason: 'Server Registration', message, component: COMPONENT });
 }
 
 /** How old "seen" may get before it is written again: a thousand idle machines that ask every 30 s are not 33 writes a second. */
