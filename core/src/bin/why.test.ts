@@ -65,6 +65,16 @@ describe('why a server is where it is', () => {
     ]);
   });
 
+  test('has what plugins know, under their names', () => {
+    const told = [
+      { name: 'siderolink', lines: ['joined', 'heard'] },
+      { name: 'other', lines: ['a fact'] },
+    ];
+    expect(whyText(whyOf(server, [], told), now)).toEqual(
+      expect.arrayContaining(['  siderolink  joined', '              heard', '  other       a fact']),
+    );
+  });
+
   test('says that it is cordoned, whatever else is the matter', () => {
     expect(whyText(whyOf({ ...server, spec: { ...server.spec, cordoned: true } } as Server, []), now)).toContain(
       '  cordoned    nothing new is begun on it while it is free',

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ServerBindingKind } from '@sidero/core';
+import { EventKind, ServerBindingKind } from '@sidero/core';
 import { aBinding, createWithStatus, FIXTURE_UUID } from '@sidero/testing';
 import { describe, expect, test } from 'vitest';
 import { tunnelNode } from './tunnel-node.ts';
@@ -29,6 +29,11 @@ describe.skipIf(!isPossible)('without the means for a tunnel', () => {
     );
     expect((await site.resources.get(ServerBindingKind, { name: FIXTURE_UUID }, { live: true }))?.spec?.siderolink).toBeUndefined();
     expect(await site.metrics()).toContain('sidero_siderolink_up 0');
+    // `sidero why` tells it of every server that is bound.
+    const events = await site.resources.list(EventKind, { namespace: 'default' }, { live: true });
+    const [told] = events.filter(({ reason }) => reason === 'SideroLink Tunnel');
+    expect(told).toMatchObject({ type: 'Warning', involvedObject: { kind: 'Secret', name: 'siderolink' } });
+    expect(told!.message).toMatch(/^There is no tunnel: .*NET_ADMIN/);
   });
 
   test('one that was demanded ends the process with the reason', async () => {

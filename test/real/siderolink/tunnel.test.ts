@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { SecretKind, ServerBindingKind } from '@sidero/core';
+import { EventKind, SecretKind, ServerBindingKind } from '@sidero/core';
 import { aBinding, createWithStatus } from '@sidero/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type TunnelNode, tunnelNode } from './tunnel-node.ts';
@@ -52,12 +52,15 @@ describe.skipIf(!isPossible)('WireGuard in user space', () => {
     await node.ping();
   });
 
-  test('where a machine is is written down', async () => {
-    const endpoint = async () => {
-      const binding = await site.resources.get(ServerBindingKind, { name: uuidOf(1) }, { live: true });
-      return binding?.metadata.annotations?.['metal.sidero.dev/siderolink-endpoint'];
-    };
-    await expect.poll(endpoint).toBe(`10.99.0.2:${node.port}`);
+  /** What is written down of the machine's tunnel. */
+  const noted = async (what: 'endpoint' | 'link') => {
+    const binding = await site.resources.get(ServerBindingKind, { name: uuidOf(1) }, { live: true });
+    return binding?.metadata.annotations?.[`metal.sidero.dev/siderolink-${what}`];
+  };
+
+  test('where a machine is is written down, and since when it is heard', async () => {
+    await expect.poll(() => noted('endpoint')).toBe(`10.99.0.2:${node.port}`);
+    await expect.poll(() => noted('link')).toMatch(/^up \d{4}-/);
   });
 
   test('wireguard-go that is killed is back with all its peers, and speaks first', async () => {
@@ -72,6 +75,14 @@ describe.skipIf(!isPossible)('WireGuard in user space', () => {
     expect([backMs < 8000, handshakeMs < 10_000]).toEqual([true, true]);
     expect(await site.metrics()).toContain('sidero_siderolink_restarts_total{cause="device"} 1');
     await node.ping();
+    const events = await site.resources.list(EventKind, { namespace: 'default' }, { live: true });
+    const told = events.filter(({ reason }) => reason === 'SideroLink Tunnel').map(({ type, message }) => `${type}: ${message}`);
+    expect(told).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(/^Warning: The tunnel is lost, and made anew: wireguard-go/),
+        'Normal: The tunnel is up (user-space).',
+      ]),
+    );
   });
 
   test('after a crash of ours machines are back without a packet of theirs', async () => {
@@ -106,6 +117,14 @@ describe.skipIf(!isPossible)('WireGuard in user space', () => {
     await site.resources.remove(ServerBindingKind, { name: uuidOf(1) });
     await expect.poll(peers).toEqual([]);
     await expect(node.ping(2)).rejects.toThrow();
+  });
+
+  test('a server that is allocated again has its place written down again, though nothing about it changed', async () => {
+    await createWithStatus(site.resources, aBinding({ metadata: { name: uuidOf(1) } }));
+    await node.join(uuidOf(1));
+    await node.ping();
+    await expect.poll(() => noted('endpoint')).toBe(`10.99.0.2:${node.port}`);
+    await expect.poll(() => noted('link')).toMatch(/^up \d{4}-/);
   });
 
   test('a stop takes the interface away', async () => {
