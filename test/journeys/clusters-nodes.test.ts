@@ -3,7 +3,9 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import {
   createMetrics,
   createResourceClient,
+  EventKind,
   type Kind,
+  type KubeEvent,
   type KubeObject,
   type ResourceClient,
   type RunningResourceClient,
@@ -14,6 +16,7 @@ import { type ApiServer, startApiServer } from '@sidero/plugin-apiserver';
 import { aHardware, aServer, FIXTURE_UUID, silentLogger, type TestSidero, testSidero } from '@sidero/testing';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { clusterApiKinds, createCluster, createMachine, metalMachine } from './clusters/cluster-api.ts';
+import { layWire } from './clusters/cut-wire.ts';
 
 interface Node extends KubeObject {
   spec?: { providerID?: string };
@@ -35,6 +38,11 @@ async function giveKubeconfig({ resources }: TestSidero, kubeconfig: string, clu
   const value = Buffer.from(kubeconfig).toString('base64');
   const metadata = { namespace: 'default', name: `${cluster}-kubeconfig` };
   await resources.create(SecretKind, { apiVersion: 'v1', kind: 'Secret', metadata, data: { value } });
+}
+
+async function eventsAbout(resources: ResourceClient, name: string): Promise<readonly KubeEvent[]> {
+  const events: readonly KubeEvent[] = await resources.list(EventKind, { namespace: 'default' }, { live: true });
+  return events.filter(({ involvedObject }) => involvedObject.name === name);
 }
 
 async function providerSet({ resources }: TestSidero) {
@@ -127,6 +135,29 @@ describe('a cluster', () => {
     await until(async () => expect((await providerSet(sidero))?.message).toContain('The API of cluster default/rack-1 cannot be used'));
     await sidero.resources.remove(MetalMachineKind, { namespace: 'default', name: 'cp-1' });
     await until(async () => expect(await metalMachine(sidero.resources, 'cp-1')).toBeUndefined());
+  });
+
+  test('that is away for an hour is an Event that says what to look at; its machine goes on when it is back', { timeout: 60_000 }, async () => {
+    let isAway = true;
+    const wire = await layWire(() => (isAway ? undefined : Number(new URL(api.kubeConfig.getCurrentCluster()!.server).port)));
+    vi.useFakeTimers({ toFake: ['Date'] });
+    try {
+      await using sidero = await aMachine(api.kubeconfigYaml.replace(/server: .*/, `server: https://127.0.0.1:${wire.port}`));
+      const toldOf = async () => (await eventsAbout(sidero.resources, 'cp-1')).filter(({ reason }) => reason === 'Node Provider ID');
+      await until(async () =>
+        expect((await providerSet(sidero))?.message).toMatch(/does not answer.* Next: see whether the control plane of default/),
+      );
+      expect(await toldOf()).toEqual([]);
+      vi.setSystemTime(Date.now() + 3_600_000);
+      await until(async () => expect(await toldOf()).toMatchObject([{ type: 'Warning', message: expect.stringContaining('Next: see whether') }]));
+      isAway = false;
+      await addNode(workload, 'node-1');
+      vi.setSystemTime(Date.now() + 60_000);
+      await until(async () => expect(await providerSet(sidero)).toMatchObject({ status: 'True' }));
+    } finally {
+      vi.useRealTimers();
+      await wire.close();
+    }
   });
 
   test('whose kubeconfig would run a program here is refused', async () => {

@@ -100,6 +100,26 @@ describe('a machine of a class', () => {
     await until(async () => expect((await eventsAbout(resources, 'cp-1')).join()).toContain(text));
   });
 
+  test('that no Machine owns waits, and is an Event when that lasts', async () => {
+    await using sidero = await aRack([server(1)]);
+    const { resources } = sidero;
+    vi.useFakeTimers({ toFake: ['Date'] });
+    try {
+      const metadata = { namespace, name: 'alone' };
+      const spec = { serverClassRef: { kind: 'ServerClass', name: 'any' } };
+      await resources.create(MetalMachineKind, { apiVersion: MetalMachineKind.apiVersion, kind: 'MetalMachine', metadata, spec });
+      await until(async () => expect(await readyOf(resources, 'alone')).toMatchObject({ reason: 'WaitingForMachine', severity: 'Info' }));
+      expect(await eventsAbout(resources, 'alone')).toEqual([]);
+      vi.setSystemTime(Date.now() + 11 * 60_000);
+      await resources.change(MetalMachineKind, metadata, (draft) => void (draft.metadata.labels = { looked: 'at' }));
+      await until(async () =>
+        expect(await eventsAbout(resources, 'alone')).toEqual([expect.stringContaining('once a Machine names it in spec.infrastructureRef')]),
+      );
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   test('that came before its Cluster goes on as soon as that is there', async () => {
     await using sidero = await testSidero({ objects: [server(1)], plugins: [caps(), clusterApiKinds()] });
     const { resources } = sidero;

@@ -1,4 +1,4 @@
-import { defineErrors } from '@sidero/core';
+import { defineErrors, messageOf, SideroError } from '@sidero/core';
 
 /** Errors of machine configurations and of the clusters made here; no text quotes a value, which may be a secret. */
 export const failure = defineErrors({
@@ -32,3 +32,8 @@ export const failure = defineErrors({
       `see whether the control plane of ${d.cluster} runs, and its Secret with the kubeconfig; it is tried again by itself.`,
   },
 });
+
+/** What went wrong and what to do, for conditions and Events, which have one text. */
+export function adviceOf(thrown: unknown): string {
+  return thrown instanceof SideroError ? `${thrown.message} Next: ${thrown.next}` : messageOf(thrown);
+}

@@ -86,6 +86,18 @@ export function ownerClusterOf(object: KubeObject): string | undefined {
   return ownerOf(object, 'Cluster');
 }
 
+/** A MetalMachine and the Machine that owns it. */
+export interface OwnedMachine {
+  readonly metalMachine: MetalMachine;
+  readonly machine: Machine | undefined;
+}
+
+/** The Cluster that a MetalMachine belongs to: the one its Machine names, else the one its label names. */
+export function clusterNameOf({ metalMachine, machine }: OwnedMachine): string | undefined {
+  const labels = { ...metalMachine.metadata.labels, ...machine?.metadata.labels };
+  return machine?.spec?.clusterName || labels[CLUSTER_NAME_LABEL];
+}
+
 function ownerOf({ metadata }: KubeObject, wanted: string): string | undefined {
   return metadata.ownerReferences?.find(({ apiVersion, kind }) => kind === wanted && apiVersion.startsWith(`${CLUSTER_API_GROUP}/`))?.name;
 }

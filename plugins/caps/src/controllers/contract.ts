@@ -15,6 +15,9 @@ export const BLOCK_MOVE_ANNOTATION = 'clusterctl.cluster.x-k8s.io/block-move';
 export const METAL_CLUSTER_FINALIZER = 'metalcluster.infrastructure.cluster.x-k8s.io';
 export const METAL_MACHINE_FINALIZER = 'metalmachine.infrastructure.cluster.x-k8s.io';
 
+/** Who writes our Events, and the Nodes of workload clusters; as in the original. */
+export const COMPONENT = 'caps-controller-manager';
+
 /** On Servers: the failure domain they stand in. */
 export const ZONE_LABEL = 'topology.kubernetes.io/zone';
 

@@ -1,11 +1,12 @@
 import { type Ref, type ResourceClient, type ServerBinding, ServerBindingKind, ServerKind } from '@sidero/core';
 import type { ClusterApi } from '../cluster-api-version.ts';
 import {
-  CLUSTER_NAME_LABEL,
   type Cluster,
   type ClusterApiKinds,
+  clusterNameOf,
   type Machine,
   MetalMachineKind,
+  type OwnedMachine,
   ownerMachineOf,
   serverOfProviderId,
 } from '../kinds.ts';
@@ -56,19 +57,8 @@ async function machineOf(resources: ResourceClient, { machine }: ClusterApiKinds
   return name ? resources.get(machine, { ...namespaceOf(metalMachine), name }) : undefined;
 }
 
-interface Owned {
-  readonly metalMachine: MetalMachine;
-  readonly machine: Machine | undefined;
-}
-
-/** The Cluster that a MetalMachine belongs to: the one its Machine names, else the one its label names. */
-export function clusterNameOf({ metalMachine, machine }: Owned): string | undefined {
-  const labels = { ...metalMachine.metadata.labels, ...machine?.metadata.labels };
-  return machine?.spec?.clusterName || labels[CLUSTER_NAME_LABEL];
-}
-
-/** That Cluster, when it exists. */
-export async function clusterOf(resources: ResourceClient, { cluster }: ClusterApiKinds, owned: Owned): Promise<Cluster | undefined> {
+/** The Cluster that a MetalMachine belongs to, when it exists. */
+export async function clusterOf(resources: ResourceClient, { cluster }: ClusterApiKinds, owned: OwnedMachine): Promise<Cluster | undefined> {
   const { metalMachine } = owned;
   const name = clusterNameOf(owned);
   return name ? resources.get(cluster, { ...namespaceOf(metalMachine), name }) : undefined;

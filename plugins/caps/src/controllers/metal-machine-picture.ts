@@ -55,7 +55,7 @@ export function paintBound(draft: MetalMachine, { binding, server, nodeTrouble, 
   draft.spec = { ...draft.spec, providerID: providerIdOf(name) };
   if (draft.spec.serverRef?.name !== name) draft.spec.serverRef = { kind: 'Server', name };
   paintInstalled(draft, binding);
-  const missing = `its Server ${name} does not exist`;
+  const missing = `its Server ${name} does not exist; network-boot that machine to have it registered, or delete its Machine to get another one`;
   const ready: Observation = server
     ? holds('Ready')
     : { type: 'Ready', status: 'False', reason: 'ServerMissing', severity: 'Error', message: missing };

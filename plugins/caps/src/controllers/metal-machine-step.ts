@@ -1,6 +1,6 @@
 import { TOKEN_ANNOTATION } from '../configdata/config-claim.ts';
 import type { Claim, Server, ServerBinding, Severity } from '@sidero/core';
-import { type Cluster, type Machine, ownerMachineOf, serverOfProviderId } from '../kinds.ts';
+import { type Cluster, clusterNameOf, type Machine, ownerMachineOf, serverOfProviderId } from '../kinds.ts';
 import type { MetalMachine } from '../types.gen.ts';
 import { BLOCK_MOVE_ANNOTATION, hasInfrastructure, isPaused, METAL_MACHINE_FINALIZER, MOVE_LABEL, ZONE_LABEL } from './contract.ts';
 
@@ -90,10 +90,16 @@ function rank({ metadata }: ServerBinding, names: readonly (string | undefined)[
 
 function orphaned({ metalMachine, machine, cluster }: MachineFacts): MachineStep | undefined {
   const owner = ownerMachineOf(metalMachine);
-  if (!owner) return wait('WaitingForMachine', 'Info', 'no Machine of Cluster API owns it; Cluster API makes that link');
-  if (!machine) return wait('MachineMissing', 'Warning', `its Machine ${owner} does not exist`);
-  if (!cluster) return wait('ClusterMissing', 'Warning', `the Cluster of its Machine ${owner} does not exist, or the Machine names none`);
-  return undefined;
+  if (!owner)
+    return wait('WaitingForMachine', 'Info', 'no Machine owns it; Cluster API makes that link once a Machine names it in spec.infrastructureRef');
+  if (!machine)
+    return wait('MachineMissing', 'Warning', `its Machine ${owner} does not exist; delete this MetalMachine if that one is gone for good`);
+  if (cluster) return undefined;
+  const name = clusterNameOf({ metalMachine, machine });
+  const missing = name
+    ? `its Cluster ${name} does not exist; make it, or delete Machine ${owner}`
+    : `Machine ${owner} names no Cluster; set its spec.clusterName`;
+  return wait('ClusterMissing', 'Warning', missing);
 }
 
 function restore({ metalMachine, server, holder }: MachineFacts): MachineStep | undefined {
@@ -103,7 +109,7 @@ function restore({ metalMachine, server, holder }: MachineFacts): MachineStep | 
   if (wanted && wanted !== before)
     return wait('ServerChanged', 'Error', `spec.serverRef names ${wanted}, but it has been given ${before}; name that one, or delete its Machine`);
   if (!server) return wait('ServerMissing', 'Error', `its Server ${before} does not exist; delete its Machine to get another one`);
-  if (holder) return taken(holder);
+  if (holder) return taken(holder, 'delete its Machine to get another one');
   return { kind: 'restore', server: before };
 }
 
@@ -113,8 +119,15 @@ function unprepared({ metadata }: MetalMachine): MachineStep | undefined {
 }
 
 function choose({ metalMachine, machine, cluster, server, holder }: MachineFacts): MachineStep {
-  if (!hasInfrastructure(cluster!)) return wait('WaitingForClusterInfrastructure', 'Info', 'its Cluster has no infrastructure yet');
-  if (!machine!.spec?.bootstrap?.dataSecretName) return wait('WaitingForBootstrapData', 'Info', 'its Machine has no bootstrap data yet');
+  const [clusterName, machineName] = [cluster!.metadata.name, machine!.metadata.name];
+  if (!hasInfrastructure(cluster!)) {
+    const message = `its Cluster ${clusterName} has no infrastructure yet; kubectl describe the Cluster and its MetalCluster to see why`;
+    return wait('WaitingForClusterInfrastructure', 'Info', message);
+  }
+  if (!machine!.spec?.bootstrap?.dataSecretName) {
+    const message = `its Machine ${machineName} has no bootstrap data yet; the bootstrap provider makes it, for workers once the control plane is there`;
+    return wait('WaitingForBootstrapData', 'Info', message);
+  }
   const { serverRef, serverClassRef } = metalMachine.spec ?? {};
   const claim: Claim = { ...claimOf(metalMachine, machine!), ...(serverClassRef?.name ? { serverClass: serverClassRef.name } : {}) };
   if (serverRef?.name) return refused(serverRef.name, { server, holder, claim }) ?? { kind: 'allocate', claim: { ...claim, server: serverRef.name } };
@@ -139,21 +152,28 @@ export function claimOf({ metadata }: MetalMachine, machine: Machine | undefined
 // A server that a person names is no less checked than one of a class.
 function refused(name: string, given: { server: Server | undefined; holder: ServerBinding | undefined; claim: Claim }): MachineStep | undefined {
   const { server, holder, claim } = given;
-  if (!server) return wait('ServerMissing', 'Error', `Server ${name}, which spec.serverRef names, does not exist`);
-  if (holder) return taken(holder);
-  if (server.metadata.deletionTimestamp) return wait('ServerGoing', 'Error', `Server ${name} is being deleted`);
-  if (!server.spec?.accepted) return wait('ServerNotAccepted', 'Warning', `Server ${name} is not accepted; set its spec.accepted`);
-  if (server.spec.cordoned) return wait('ServerCordoned', 'Warning', `Server ${name} is cordoned`);
+  const another = 'name another one in spec.serverRef';
+  if (!server)
+    return wait('ServerMissing', 'Error', `Server ${name}, which spec.serverRef names, does not exist; network-boot that machine, or ${another}`);
+  if (holder) return taken(holder, another);
+  if (server.metadata.deletionTimestamp) return wait('ServerGoing', 'Error', `Server ${name} is being deleted; ${another}`);
+  if (!server.spec?.accepted) return wait('ServerNotAccepted', 'Warning', `Server ${name} is not accepted; set its spec.accepted to true`);
+  if (server.spec.cordoned) return wait('ServerCordoned', 'Warning', `Server ${name} is cordoned; set its spec.cordoned to false, or ${another}`);
   const zone = server.metadata.labels?.[ZONE_LABEL];
   if (claim.failureDomain && zone !== claim.failureDomain)
-    return wait('ServerElsewhere', 'Error', `Server ${name} is not in failure domain ${claim.failureDomain}, which its Machine demands`);
-  if (server.status?.inUse || !server.status?.isClean) return wait('WaitingForCleanServer', 'Info', `Server ${name} is to be wiped first`);
+    return wait(
+      'ServerElsewhere',
+      'Error',
+      `Server ${name} is in failure domain "${zone ?? ''}", and its Machine demands ${claim.failureDomain}; correct its label ${ZONE_LABEL}, or ${another}`,
+    );
+  if (server.status?.inUse || !server.status?.isClean)
+    return wait('WaitingForCleanServer', 'Info', `Server ${name} is to be wiped first; sidero why ${name} tells how far that is`);
   return undefined;
 }
 
-function taken({ metadata, spec }: ServerBinding): MachineStep {
+function taken({ metadata, spec }: ServerBinding, next: string): MachineStep {
   const { namespace, name } = spec?.metalMachineRef ?? {};
-  return wait('ServerTaken', 'Error', `Server ${metadata.name} is allocated to MetalMachine ${namespace}/${name}`);
+  return wait('ServerTaken', 'Error', `Server ${metadata.name} is allocated to MetalMachine ${namespace}/${name}; ${next}`);
 }
 
 function wait(reason: string, severity: Severity, message: string): MachineStep {

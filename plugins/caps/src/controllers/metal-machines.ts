@@ -1,12 +1,12 @@
 import {
   type Claim,
+  conditionOf,
   type Controller,
   hasCode,
   type KubeObject,
   type Lifecycle,
   type Logger,
   matchServerClass,
-  messageOf,
   type Ref,
   type ResourceClient,
   type Server,
@@ -17,13 +17,15 @@ import {
   ServerKind,
 } from '@sidero/core';
 import { type ClusterApi, lateKind } from '../cluster-api-version.ts';
-import { type Cluster, type Machine, MetalMachineKind } from '../kinds.ts';
+import { adviceOf } from '../errors.ts';
+import { type Cluster, clusterNameOf, type Machine, MetalMachineKind } from '../kinds.ts';
 import type { MetalMachine } from '../types.gen.ts';
 import { ClusterMembers } from './cluster-members.ts';
-import { MOVE_LABEL, ZONE_LABEL } from './contract.ts';
-import { clusterNameOf, gatherFacts } from './metal-machine-facts.ts';
+import { COMPONENT, MOVE_LABEL, ZONE_LABEL } from './contract.ts';
+import { gatherFacts } from './metal-machine-facts.ts';
 import { paintBinding, paintBound, paintLetGo, paintPaused, paintPrepared, paintWaiting } from './metal-machine-picture.ts';
 import { isBoundBy, type MachineFacts, type MachineStep, namedServer, nextStep, type Waiting } from './metal-machine-step.ts';
+import { Reminders } from './reminders.ts';
 import { WaitingMachines } from './waiting-machines.ts';
 import type { WorkloadClusters } from './workload-clusters.ts';
 import { writeDifference } from './write-difference.ts';
@@ -46,8 +48,8 @@ const CONCURRENCY = 32;
 const LOOK_AGAIN_MS = 20_000;
 /** Steps of one pass: prepared, allocated, kept. */
 const MOST_STEPS = 4;
-/** Who writes our Events, as in the original. */
-const COMPONENT = 'caps-controller-manager';
+/** What usually ends by itself is an Event when it lasts longer. */
+const LONG_WAIT_MS = 10 * 60_000;
 
 /** The loop over MetalMachines: each gets a server and keeps it, or lets it go. */
 export function metalMachines(parts: MetalMachineParts): Controller<MetalMachine> {
@@ -82,6 +84,7 @@ function machineRefs({ metadata, spec }: KubeObject & Pick<Machine, 'spec'>): re
 class MetalMachineLoop {
   readonly waiting = new WaitingMachines();
   readonly members = new ClusterMembers();
+  readonly #reminders = new Reminders();
   readonly #parts: MetalMachineParts;
 
   constructor(parts: MetalMachineParts) {
@@ -96,6 +99,7 @@ class MetalMachineLoop {
       if (!facts) return this.#forget(ref);
       const step = nextStep(facts);
       if (step.kind !== 'wait') this.waiting.remove(ref);
+      if (step.kind === 'keep' || step.kind === 'pause') this.#reminders.forget(ref);
       const ended = await this.#take(facts, step);
       if (ended) return ended.again;
     }
@@ -163,7 +167,7 @@ class MetalMachineLoop {
     } catch (thrown) {
       const reason = refusalOf(thrown);
       if (!reason) throw thrown;
-      await this.#tell(metalMachine, { reason, severity: 'Warning', message: messageOf(thrown) });
+      await this.#tell(metalMachine, { reason, severity: 'Warning', message: adviceOf(thrown) });
       return { again: { requeueAfterMs: LOOK_AGAIN_MS } };
     }
   }
@@ -215,12 +219,15 @@ class MetalMachineLoop {
   }
 
   async #tell(metalMachine: MetalMachine, why: Waiting): Promise<void> {
-    const { resources, now } = this.#parts;
-    const known = metalMachine.status?.conditions?.find(({ type }) => type === 'Ready');
-    await this.#paint(metalMachine, (draft) => paintWaiting(draft, why, now()));
-    // The counts in a message move with the fleet; only another reason is an Event.
-    if (known?.reason === why.reason || why.severity === 'Info') return;
-    await resources.record(metalMachine, { type: 'Warning', reason: 'Server Allocation', message: why.message, component: COMPONENT });
+    const { resources } = this.#parts;
+    const now = this.#parts.now();
+    const isKnown = conditionOf(metalMachine.status?.conditions, 'Ready')?.reason === why.reason;
+    await this.#paint(metalMachine, (draft) => paintWaiting(draft, why, now));
+    // The counts in a message move with the fleet: it is the reason that is told.
+    const afterMs = why.severity === 'Info' || isKnown ? LONG_WAIT_MS : 0;
+    if (!this.#reminders.isDue(metalMachine.metadata, why.reason, { now, afterMs })) return;
+    const type = why.severity === 'Info' ? 'Normal' : 'Warning';
+    await resources.record(metalMachine, { type, reason: 'Server Allocation', message: why.message, component: COMPONENT });
   }
 
   async #paint(metalMachine: MetalMachine, edit: (draft: MetalMachine) => void): Promise<void> {
@@ -234,6 +241,7 @@ class MetalMachineLoop {
 
   #forget(ref: Ref): undefined {
     this.waiting.remove(ref);
+    this.#reminders.forget(ref);
   }
 }
 

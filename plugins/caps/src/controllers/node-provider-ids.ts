@@ -1,12 +1,14 @@
-import { type Controller, messageOf, type Ref, type ResourceClient } from '@sidero/core';
+import type { Controller, Ref, ResourceClient } from '@sidero/core';
 import type { ClusterApi } from '../cluster-api-version.ts';
+import { adviceOf } from '../errors.ts';
 import { MetalMachineKind, providerIdOf, serverOfProviderId } from '../kinds.ts';
 import { NODE_LABEL } from '../machine-config/node-label.ts';
 import type { MetalMachine } from '../types.gen.ts';
-import { isPaused } from './contract.ts';
+import { COMPONENT, isPaused } from './contract.ts';
 import { gatherFacts } from './metal-machine-facts.ts';
 import { providerUpdateFailed } from './metal-machine-picture.ts';
 import { holds, type Observation, observe } from './observations.ts';
+import { Reminders } from './reminders.ts';
 import { type Node, NodeKind, type WorkloadClusters } from './workload-clusters.ts';
 import { writeDifference } from './write-difference.ts';
 
@@ -23,10 +25,13 @@ const CONCURRENCY = 1024;
 /** A Node that is made anew has no provider id. */
 const RECHECK_MS = 5 * 60_000;
 const RETRY_MS = 10_000;
+/** A machine that is new takes its time to join; one that takes longer is worth an Event. */
+const LONG_MS = 15 * 60_000;
 
 /** The loop over Nodes of the clusters made here: each gets the provider id of its MetalMachine, which then says ProviderSet. */
 export function nodeProviderIds(parts: NodeProviderIdParts): Controller<MetalMachine> {
   const checkedAt = new Map<string, number>();
+  const reminders = new Reminders();
   return {
     name: 'node-provider-ids',
     kind: MetalMachineKind,
@@ -35,16 +40,25 @@ export function nodeProviderIds(parts: NodeProviderIdParts): Controller<MetalMac
       const facts = await gatherFacts(parts, ref);
       const server = facts && serverOfProviderId(facts.metalMachine);
       const key = `${ref.namespace}/${ref.name}`;
-      if (!facts?.cluster || !server || facts.metalMachine.metadata.deletionTimestamp) return void checkedAt.delete(key);
+      if (!facts?.cluster || !server || facts.metalMachine.metadata.deletionTimestamp) {
+        checkedAt.delete(key);
+        reminders.forget(ref);
+        return undefined;
+      }
       if (isPaused(facts.metalMachine, facts.cluster) || !facts.metalMachine.status?.ready) return undefined;
-      const now = parts.now().getTime();
-      const waitMs = (checkedAt.get(key) ?? -Infinity) + RECHECK_MS - now;
+      const now = parts.now();
+      const waitMs = (checkedAt.get(key) ?? -Infinity) + RECHECK_MS - now.getTime();
       // Most changes of a MetalMachine are none of its Node.
       if (waitMs > 0 && hasProviderSet(facts.metalMachine)) return { requeueAfterMs: waitMs };
       const seen = await look(parts.workloads, clusterRef(ref, facts.cluster.metadata.name), server);
       await tell(parts, facts.metalMachine, seen);
-      if (seen.status === 'True') checkedAt.set(key, now);
-      return { requeueAfterMs: seen.status === 'True' ? RECHECK_MS : RETRY_MS };
+      if (seen.status === 'True') {
+        checkedAt.set(key, now.getTime());
+        reminders.forget(ref);
+        return { requeueAfterMs: RECHECK_MS };
+      }
+      if (reminders.isDue(ref, 'node', { now, afterMs: LONG_MS })) await remind(parts, facts.metalMachine, seen.message ?? '');
+      return { requeueAfterMs: RETRY_MS };
     },
   };
 }
@@ -62,7 +76,7 @@ async function look(workloads: WorkloadClusters, cluster: Ref, server: string): 
     const problem = await workloads.use(cluster, (client) => setProviderId(client, server));
     return problem === undefined ? holds('ProviderSet') : providerUpdateFailed(problem);
   } catch (thrown) {
-    return providerUpdateFailed(messageOf(thrown));
+    return providerUpdateFailed(adviceOf(thrown));
   }
 }
 
@@ -70,8 +84,9 @@ async function look(workloads: WorkloadClusters, cluster: Ref, server: string): 
 async function setProviderId(client: ResourceClient, server: string): Promise<string | undefined> {
   const label = `${NODE_LABEL}=${server}`;
   const [node, ...others] = await client.list(NodeKind, { labels: label }, { live: true });
-  if (!node) return `no Node has the label ${label} yet`;
-  if (others.length > 0) return `several Nodes have the label ${label}: ${[node, ...others].map(({ metadata }) => metadata.name).join(', ')}`;
+  if (!node) return `no Node has the label ${label} yet: its machine has not joined the cluster; sidero why ${server} tells what it does`;
+  const names = [node, ...others].map(({ metadata }) => metadata.name).join(', ');
+  if (others.length > 0) return `several Nodes have the label ${label}: ${names}; delete those that are not its machine`;
   const wanted = providerIdOf(server);
   const is = node.spec?.providerID;
   if (is === wanted) return undefined;
@@ -94,4 +109,9 @@ async function tell({ resources, now }: NodeProviderIdParts, metalMachine: Metal
       draft.status = status;
     },
   });
+}
+
+function remind({ resources }: NodeProviderIdParts, metalMachine: MetalMachine, problem: string): Promise<void> {
+  const message = `Its Node has no provider id, for ${LONG_MS / 60_000} min or longer: ${problem}`;
+  return resources.record(metalMachine, { type: 'Warning', reason: 'Node Provider ID', message, component: COMPONENT });
 }

@@ -13,7 +13,7 @@ import { type ClusterApi, lateKind } from '../cluster-api-version.ts';
 import { CLUSTER_NAME_LABEL, type Cluster, MetalMachineKind } from '../kinds.ts';
 import type { MetalMachine } from '../types.gen.ts';
 import { ClusterMembers } from './cluster-members.ts';
-import { MOVE_LABEL } from './contract.ts';
+import { COMPONENT, MOVE_LABEL } from './contract.ts';
 import { type BindingFacts, type BindingStep, nextBindingStep } from './server-binding-step.ts';
 import { writeDifference } from './write-difference.ts';
 
@@ -27,7 +27,6 @@ export interface ServerBindingParts {
   readonly orphanGraceMs: number;
 }
 
-const COMPONENT = 'caps-controller-manager';
 /** What is doubtful stays so until a person acts; this is for what was missed. */
 const LOOK_AGAIN_MS = 10 * 60_000;
 

@@ -11,7 +11,8 @@ import {
   type RunningResourceClient,
   SecretKind,
 } from '@sidero/core';
-import { failure } from '../errors.ts';
+import { adviceOf, failure } from '../errors.ts';
+import { COMPONENT } from './contract.ts';
 
 /** core/v1 Node, as far as we read it. */
 export interface Node extends KubeObject {
@@ -80,7 +81,8 @@ export class WorkloadClusters implements AsyncDisposable {
 
   /** Why `use` would not even try now; undefined when it would. */
   trouble(cluster: Ref): string | undefined {
-    return this.#restOf(keyOf(cluster))?.message;
+    const rest = this.#restOf(keyOf(cluster));
+    return rest && adviceOf(rest);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -106,7 +108,7 @@ export class WorkloadClusters implements AsyncDisposable {
     await known?.client.close();
     const { log, metrics, callTimeoutMs = 10_000 } = this.#options;
     const kubeConfig = inlineKubeConfig(Buffer.from(value, 'base64').toString('utf8'));
-    const client = createResourceClient({ kubeConfig: () => kubeConfig, log, metrics, component: 'caps-controller-manager', callTimeoutMs });
+    const client = createResourceClient({ kubeConfig: () => kubeConfig, log, metrics, component: COMPONENT, callTimeoutMs });
     return this.#keep(key, { version, client });
   }
 
