@@ -182,6 +182,36 @@ describe('a machine of a class', () => {
   });
 });
 
+describe('a machine whose server cannot boot', () => {
+  test.each([
+    [
+      'its class names an Environment that does not exist',
+      { environmentRef: { name: 'absent' } },
+      'make Environment absent, or correct spec.environmentRef of ServerClass named',
+    ],
+    ['its class is gone', undefined, 'make ServerClass named again'],
+  ])('is told of, as is its Server: %s', async (_, spec, next) => {
+    await using sidero = await aRack([server(1)]);
+    const { resources, lifecycle } = sidero;
+    await resources.create(ServerClassKind, {
+      apiVersion: ServerClassKind.apiVersion,
+      kind: 'ServerClass',
+      metadata: { name: 'named' },
+      spec: spec ?? {},
+    });
+    await createMachine(resources, 'cp-1', { spec: { serverClassRef: { kind: 'ServerClass', name: 'named' } } });
+    await until(async () => expect((await metalMachine(resources, 'cp-1'))?.status?.ready).toBe(true));
+    if (!spec) await resources.remove(ServerClassKind, { name: 'named' });
+    // iPXE asks again and again.
+    for (let count = 0; count < 3; count++)
+      expect(await lifecycle.boot(aBootRequest({ uuid: uuid(1) }))).toMatchObject({ target: 'wait', status: 404 });
+    for (const about of ['cp-1', uuid(1)]) {
+      const told = async () => (await eventsAbout(resources, about)).filter((text) => text.startsWith('Machine Boot: It cannot boot: '));
+      await until(async () => expect(await told()).toEqual([expect.stringContaining(`does not exist. Next: ${next}`)]));
+    }
+  });
+});
+
 describe('a machine that names its server', () => {
   const naming = (number: number) => ({ spec: { serverRef: { kind: 'Server', name: uuid(number) } } });
 

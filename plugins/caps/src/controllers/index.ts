@@ -1,10 +1,12 @@
 import type { Sidero } from '@sidero/core';
 import type { ClusterApi } from '../cluster-api-version.ts';
 import { holdForBinding } from './boot-hold.ts';
+import { tellBootTrouble } from './boot-trouble.ts';
 import { declareIndexes } from './metal-machine-facts.ts';
 import { metalClusters } from './metal-clusters.ts';
 import { metalMachines } from './metal-machines.ts';
 import { nodeProviderIds } from './node-provider-ids.ts';
+import { Reminders } from './reminders.ts';
 import { serverBindings } from './server-bindings.ts';
 import { holdForMachines } from './wipe-hold.ts';
 import { WorkloadClusters } from './workload-clusters.ts';
@@ -21,6 +23,8 @@ export function addControllers(sidero: Sidero, given: { readonly clusterApi: Clu
   controllers.add(nodeProviderIds({ ...parts, workloads }));
   hooks.wipe.tapPromise('caps', (plan, server) => ('hold' in plan ? Promise.resolve(plan) : holdForMachines(parts, plan, server)));
   hooks.boot.tapPromise('caps', (plan, request) => holdForBinding(resources, plan, request));
+  const bootParts = { ...parts, reminders: new Reminders() };
+  hooks.boot.tapPromise('caps', (plan, request) => tellBootTrouble(bootParts, plan, request));
   services.add({
     name: 'workload-clusters',
     where: 'leader',

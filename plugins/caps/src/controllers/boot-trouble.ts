@@ -1,0 +1,66 @@
+import {
+  type BootPlan,
+  type BootRequest,
+  environmentNameOf,
+  type ResourceClient,
+  type Server,
+  type ServerBinding,
+  ServerBindingKind,
+  type ServerClass,
+  ServerClassKind,
+  ServerKind,
+} from '@sidero/core';
+import { MetalMachineKind } from '../kinds.ts';
+import { COMPONENT } from './contract.ts';
+import type { Reminders } from './reminders.ts';
+
+/** Files of an Environment are fetched meanwhile; only when that takes longer is it worth an Event. */
+const FETCH_MS = 5 * 60_000;
+
+interface Parts {
+  readonly resources: ResourceClient;
+  readonly reminders: Reminders;
+  readonly now: () => Date;
+}
+
+interface Bound {
+  readonly server: Server;
+  readonly binding: ServerBinding;
+  /** The one that the binding names, if it exists. */
+  readonly serverClass: ServerClass | undefined;
+}
+
+/**
+ * Tells people, on Server and MetalMachine, why a bound machine is made to wait where only they can help: an Environment that does not exist, say. The
+ * machine itself only says so on a console that nobody looks at. What passes by itself (503, 429) is not told.
+ */
+export async function tellBootTrouble(parts: Parts, plan: BootPlan, { uuid, peek }: BootRequest): Promise<BootPlan> {
+  const { resources, reminders, now } = parts;
+  if (plan.target !== 'wait' || plan.status === 503 || plan.status === 429 || peek || uuid === '') return plan;
+  const bound = await boundBy(resources, uuid);
+  const afterMs = plan.status === 412 ? FETCH_MS : 0;
+  if (!bound || !reminders.isDue({ name: uuid }, String(plan.status), { now: now(), afterMs })) return plan;
+  const { namespace = '', name = '' } = bound.binding.spec?.metalMachineRef ?? {};
+  const metalMachine = await resources.get(MetalMachineKind, { namespace, name });
+  const message = `It cannot boot: ${plan.reason}. Next: ${nextFor(bound, plan.status)}.`;
+  for (const about of [bound.server, ...(metalMachine ? [metalMachine] : [])])
+    void resources.record(about, { type: 'Warning', reason: 'Machine Boot', message, component: COMPONENT });
+  return plan;
+}
+
+async function boundBy(resources: ResourceClient, uuid: string): Promise<Bound | undefined> {
+  const [server, binding] = [await resources.get(ServerKind, { name: uuid }), await resources.get(ServerBindingKind, { name: uuid })];
+  if (!server || !binding) return undefined;
+  const className = binding.spec?.serverClassRef?.name;
+  return { server, binding, serverClass: className ? await resources.get(ServerClassKind, { name: className }) : undefined };
+}
+
+function nextFor({ server, binding, serverClass }: Bound, status: number): string {
+  const { name } = server.metadata;
+  const className = binding.spec?.serverClassRef?.name;
+  if (className && !serverClass) return `make ServerClass ${className} again, or set spec.environmentRef of Server ${name}`;
+  const environment = environmentNameOf(server, serverClass);
+  if (status !== 404) return `kubectl describe environment ${environment} tells of its files and arguments`;
+  const source = server.spec?.environmentRef?.name ? `Server ${name}` : `ServerClass ${className}`;
+  return `make Environment ${environment}, or correct spec.environmentRef of ${source}`;
+}
