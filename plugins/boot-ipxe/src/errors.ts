@@ -8,8 +8,7 @@ export const failure = defineErrors({
   },
   SIDERO_DHCP_INTERFACE_MISSING: {
     message: (d: { interface: string; problem: string }) => `DHCP: interface "${d.interface}" ${d.problem}.`,
-    next: (d: { interface: string }) =>
-      `bring "${d.interface}" up with an IPv4 address (ip addr), or correct "dhcp" of bootIpxe(…); it is looked for again every few seconds.`,
+    next: (d: { interface: string; remedy: string }) => `${d.remedy.replaceAll('NAME', d.interface)}; DHCP answers there as soon as that is done.`,
   },
   SIDERO_DHCP_LEASES_UNREADABLE: {
     message: (d: { file: string; cause?: unknown }) => `The DHCP leases in ${d.file} could not be read: ${messageOf(d.cause)}.`,

@@ -1,10 +1,32 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { parseNeighbours, subnetsOf } from './interfaces.ts';
+import { lackOf, parseNeighbours, subnetsOf } from './interfaces.ts';
 import { broadcastOf, contains } from './ipv4.ts';
 
 test('the loopback interface has its network, an interface that does not exist has none', () => {
   expect(subnetsOf('lo')).toContainEqual({ address: '127.0.0.1', netmask: '255.0.0.0' });
   expect(subnetsOf('nosuch0')).toBeUndefined();
+});
+
+test('what an interface lacks is told as it is', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'net-'));
+  const net = { devices: join(folder, 'dev'), details: folder };
+  try {
+    await writeFile(net.devices, 'Inter-|   Receive\n face |bytes\n    lo:  12 0\n  br7: 0 0\n  br8: 0 0\n br10: 0 0\n');
+    for (const [name, carrier] of [
+      ['br7', '0\n'],
+      ['br8', '1\n'],
+    ] as const) {
+      await mkdir(join(folder, name));
+      await writeFile(join(folder, name, 'carrier'), carrier);
+    }
+    const problems = ['br', 'br7', 'br8', 'br10'].map((name) => lackOf(name, net).problem);
+    expect(problems).toEqual(['is not there', 'is up, but has no carrier', 'has no IPv4 address', 'is down, has no carrier, or has no IPv4 address']);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 test('neighbours are those that the kernel has resolved', () => {

@@ -4,7 +4,7 @@ import { messageOf, type Service, type Sidero } from '@sidero/core';
 import * as z from 'zod';
 import { failure } from '../errors.ts';
 import { fullReply, type FullServer } from './full.ts';
-import { readNeighbours, subnetsOf } from './interfaces.ts';
+import { lackOf, readNeighbours, subnetsOf } from './interfaces.ts';
 import { broadcastOf, contains, fromBits, type Subnet, toBits } from './ipv4.ts';
 import { LeaseFile } from './lease-file.ts';
 import { DHCP_MESSAGE, messageTypeOf } from './packet.ts';
@@ -112,7 +112,7 @@ function fullServer(
 
 function firstOf(name: string, subnets: readonly Subnet[]): Subnet {
   const [first] = subnets;
-  if (!first) throw failure('SIDERO_DHCP_INTERFACE_MISSING', { interface: name, problem: 'is not there, or has no IPv4 address' });
+  if (!first) throw failure('SIDERO_DHCP_INTERFACE_MISSING', { interface: name, ...lackOf(name) });
   return first;
 }
 

@@ -140,7 +140,7 @@ test('a missing interface is logged once, waited for, and answered on when it co
     ports: [ports.server],
     open(found: readonly Subnet[]) {
       const [subnet] = found;
-      if (!subnet) throw failure('SIDERO_DHCP_INTERFACE_MISSING', { interface: 'br7', problem: 'is not there' });
+      if (!subnet) throw failure('SIDERO_DHCP_INTERFACE_MISSING', { interface: 'br7', problem: 'is not there', remedy: 'make it' });
       return { subnet, responder: { answer: (packet: DhcpPacket) => ({ reply: { ...packet, op: 'reply' as const }, log: {} }) } };
     },
   };

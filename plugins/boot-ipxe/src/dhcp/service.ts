@@ -37,6 +37,7 @@ export interface DhcpLink {
 }
 
 const UNSPECIFIED = '0.0.0.0';
+const LOOK_MS = 500;
 
 interface DhcpServiceOptions {
   readonly name: string;
@@ -44,7 +45,7 @@ interface DhcpServiceOptions {
   readonly ports: DhcpPorts;
   readonly links: readonly DhcpLink[];
   readonly subnetsOf: (name: string) => readonly Subnet[] | undefined;
-  /** How often interfaces are looked at. Default 5000. */
+  /** How often interfaces are looked at. Default 500: a machine that is switched on together with its switch asks only for some seconds. */
   readonly lookMs?: number;
   begin?(): Promise<void>;
 }
@@ -117,7 +118,7 @@ class DhcpSockets implements AsyncDisposable {
         if (error.message !== told) this.#sidero.log.error({ interface: link.interface, code: error.code, next: error.next }, error.message);
         told = error.message;
       }
-      await pause(this.#options.lookMs ?? 5000, signal);
+      await pause(this.#options.lookMs ?? LOOK_MS, signal);
     }
   }
 
@@ -148,8 +149,9 @@ class DhcpSockets implements AsyncDisposable {
   async #whileUp({ link, subnet }: OpenLink, signal: AbortSignal): Promise<void> {
     const isUp = () =>
       this.#options.subnetsOf(link.interface)?.some(({ address, netmask }) => address === subnet.address && netmask === subnet.netmask);
-    while (!signal.aborted && isUp()) await pause(this.#options.lookMs ?? 5000, signal);
-    if (!signal.aborted) this.#sidero.log.warn({ interface: link.interface, address: subnet.address }, 'DHCP pauses: the interface lost its address');
+    while (!signal.aborted && isUp()) await pause(this.#options.lookMs ?? LOOK_MS, signal);
+    if (!signal.aborted)
+      this.#sidero.log.warn({ interface: link.interface, address: subnet.address }, 'DHCP pauses: the interface lost its address or its carrier');
   }
 
   async #bind(port: number, address: string): Promise<Socket> {
