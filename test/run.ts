@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { check } from './check.ts';
 import { runCommand } from './command.ts';
-import { agentImage, bmcs, clusterApi, kubernetes, machines, type Part, talosImage, tunnels } from './real/parts/parts.ts';
+import { agentImage, bmcs, clusterApi, containers, kubernetes, machines, type Part, talosImage, tunnels } from './real/parts/parts.ts';
 
 const HELP = `npm test [-- [--only check|units|real]... [--no-install] [FILTER...]]
 
@@ -107,7 +107,13 @@ async function stage(title: string, run: () => Promise<Tally>): Promise<Tally> {
 function startParts(wish: Wish, signal: AbortSignal): Promise<readonly Part[]> {
   const means = { mayInstall: wish.mayInstall, signal, say: (line: string) => say(`-- ${line}`) };
   // One after the other: apt-get stands in its own way.
-  const machinesThenRest = machines(means).then(async (part) => [part, await tunnels(means), await bmcs(means), await agentImage(means)]);
+  const machinesThenRest = machines(means).then(async (part) => [
+    part,
+    await tunnels(means),
+    await containers(means),
+    await bmcs(means),
+    await agentImage(means),
+  ]);
   // So do two builds with Go, in memory.
   const programs = kubernetes(means).then(async (part) => [part, ...(await clusterApi(means))]);
   return Promise.all([programs, machinesThenRest]).then(async (parts) => [...parts.flat(), await talosImage(means)]);

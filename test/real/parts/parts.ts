@@ -44,6 +44,14 @@ const TUNNELS: Readonly<Record<string, string>> = {
   'wireguard-tools': '/usr/bin/wg',
 };
 
+/** Debian packages, each with a file it brings, for the image as a container, and for others that read it. */
+const CONTAINERS: Readonly<Record<string, string>> = {
+  curl: '/usr/bin/curl',
+  runc: '/usr/sbin/runc',
+  skopeo: '/usr/bin/skopeo',
+  umoci: '/usr/bin/umoci',
+};
+
 /** Debian packages, each with a file it brings, for the BMCs of others and the clients that ours are tried with. */
 const BMCS: Readonly<Record<string, string>> = {
   curl: '/usr/bin/curl',
@@ -126,11 +134,19 @@ async function install(packages: readonly string[], { mayInstall, signal, say }:
 }
 
 /** WireGuard in user space, and what sets it up. */
-export async function tunnels(means: Means): Promise<Part> {
-  const name = 'WireGuard';
-  const packages = absent(TUNNELS).flatMap((lack) => lack.package ?? []);
+export function tunnels(means: Means): Promise<Part> {
+  return debianPart('WireGuard', TUNNELS, means);
+}
+
+/** A container runtime, and readers of images. */
+export function containers(means: Means): Promise<Part> {
+  return debianPart('containers', CONTAINERS, means);
+}
+
+async function debianPart(name: string, files: Readonly<Record<string, string>>, means: Means): Promise<Part> {
+  const packages = absent(files).flatMap((lack) => lack.package ?? []);
   const failed = packages.length > 0 ? await install(packages, means) : undefined;
-  const problems = [...absent(TUNNELS).map(({ what, remedy }) => `${what} is missing: ${remedy}`), ...(failed ? [failed] : [])];
+  const problems = [...absent(files).map(({ what, remedy }) => `${what} is missing: ${remedy}`), ...(failed ? [failed] : [])];
   return { name, missing: problems.length > 0 ? problems.join('\n    ') : undefined };
 }
 

@@ -5,7 +5,7 @@ import type { Namespace } from './namespace.ts';
 
 /** A way into a network, or out of it, for TCP clients. */
 export interface Forward extends AsyncDisposable {
-  /** Port on 127.0.0.1, on both sides. */
+  /** Port on 127.0.0.1, out here. */
   readonly port: number;
 }
 
@@ -13,18 +13,23 @@ export interface Forward extends AsyncDisposable {
 export type ClientSide = 'outside' | 'inside';
 
 /**
- * Carries TCP between 127.0.0.1:`port` out here and 127.0.0.1:`port` in there, over a Unix socket: those are not bound to a
- * network namespace. The same port on both sides lets a kubeconfig written on one work on the other.
+ * Carries TCP between 127.0.0.1:`port` out here and 127.0.0.1:`insidePort` in there, over a Unix socket: those are not bound to a
+ * network namespace. The same port on both sides, the default, lets a kubeconfig written on one work on the other.
  */
 export async function forward(
   space: Namespace,
-  { port, dir, clients }: { readonly port: number; readonly dir: string; readonly clients: ClientSide },
+  {
+    port,
+    insidePort = port,
+    dir,
+    clients,
+  }: { readonly port: number; readonly insidePort?: number; readonly dir: string; readonly clients: ClientSide },
 ): Promise<Forward> {
   const path = join(dir, `forward-${port}.sock`);
-  const tcp = { port, host: '127.0.0.1' };
+  const [tcp, tcpInside] = [port, insidePort].map((number) => ({ port: number, host: '127.0.0.1' })) as [NetConnectOpts, NetConnectOpts];
   const name = `forward of port ${port}`;
   const outer = await (clients === 'outside' ? relay(tcp, { path }) : relay({ path }, tcp));
-  const ends = clients === 'outside' ? [{ path }, tcp] : [tcp, { path }];
+  const ends = clients === 'outside' ? [{ path }, tcpInside] : [tcpInside, { path }];
   const inner = await space.start([process.execPath, '--eval', INNER, ...ends.map((end) => JSON.stringify(end))], { name });
   await inner.line(/^listening$/, { timeoutMs: 10_000 });
   return {
