@@ -23,14 +23,17 @@ const uidOf = ({ metadata }: KubeObject) => metadata.uid ?? '';
 export class Breaches {
   readonly #found = new Set<string>();
   readonly #truth: ResourceClient;
+  readonly #tell: (what: string) => void;
   readonly #bindings = new Map<string, ServerBinding>();
   readonly #machines = new Map<string, MetalMachine>();
   readonly #tokens = new Map<string, string>();
   #next = Promise.withResolvers<void>();
   readonly #looking = new Set<Promise<void>>();
 
-  constructor(truth: ResourceClient) {
+  /** @param tell hears what it sees come, go and happen */
+  constructor(truth: ResourceClient, tell: (what: string) => void = () => undefined) {
     this.#truth = truth;
+    this.#tell = tell;
   }
 
   /** Follows the API until the signal aborts. */
@@ -40,6 +43,7 @@ export class Breaches {
       (change) => {
         keep(this.#bindings, change, change.object.metadata.name);
         if (change.type === 'changed') return;
+        this.#tell(`${change.object.metadata.name.slice(0, 8)}: ServerBinding of ${nameOf(change.object)} ${change.type}`);
         this.#next.resolve();
         this.#next = Promise.withResolvers();
       },
@@ -48,6 +52,7 @@ export class Breaches {
     void this.#truth.watch(
       MetalMachineKind,
       (change) => {
+        this.#tellMachine(change);
         keep(this.#machines, change, uidOf(change.object));
         this.#oneOwnerEach();
       },
@@ -68,6 +73,7 @@ export class Breaches {
   /** A BMC cut the power of a machine that was on, told to do `order`. */
   powerCut(machine: Watched, order: PowerAction): void {
     const { uuid, disk, runs, isInAgent } = machine;
+    this.#tell(`${uuid.slice(0, 8)}: its BMC is told ${order}`);
     const before = this.#bindings.get(uuid);
     // Allocated in the milliseconds in which the order to switch off a clean server is on its way: its agent idles, and it is switched on again.
     const isIdle = order === 'off' && isInAgent && disk === undefined;
@@ -108,6 +114,7 @@ export class Breaches {
 
   /** Something else that must not be. */
   blame(what: string): void {
+    this.#tell(`MUST NOT BE: ${what}`);
     this.#found.add(what);
   }
 
@@ -138,6 +145,12 @@ export class Breaches {
     return { binding: isHeld ? binding : undefined, holder: alive.find(({ metadata }) => metadata.uid === owner) };
   }
 
+  #tellMachine({ type, object }: Change<MetalMachine>): void {
+    const before = this.#machines.get(uidOf(object));
+    if (type === 'changed' && before && standingOf(before) === standingOf(object)) return;
+    this.#tell(`MetalMachine ${object.metadata.name} ${type}: ${standingOf(object)}`);
+  }
+
   #oneOwnerEach(): void {
     const owners = new Map<string, MetalMachine>();
     for (const machine of this.#machines.values()) {
@@ -148,6 +161,10 @@ export class Breaches {
       owners.set(server, machine);
     }
   }
+}
+
+function standingOf({ metadata, spec }: MetalMachine): string {
+  return `${spec?.providerID ?? 'no server'}${metadata.deletionTimestamp ? ', is being deleted' : ''}`;
 }
 
 function keep<T extends KubeObject>(known: Map<string, T>, { type, object }: Change<T>, key: string): void {

@@ -6,10 +6,11 @@ import { type Random, seededRandom, type StageName } from '@sidero/testing';
 import { createCluster, createMachine, MachineKind, setPaused } from './cluster-api.ts';
 import { KillWorld } from './kill-world.ts';
 import { configOf } from './played-talos.ts';
+import type { Timeline } from './timeline.ts';
 
 const MACHINES = 3;
 const ACTIONS = 14;
-const WATCH_LAGS_MS = [0, 0, 50, 100, 150];
+const WATCH_LAGS_MS = process.env['SIDERO_KILL_WATCH_LAGS']?.split(',').map(Number) ?? [0, 0, 50, 100, 150];
 const BEGIN_PATIENCE_MS = 30_000;
 const SETTLE_TIMEOUT_MS = 180_000;
 const namespace = 'default';
@@ -20,8 +21,7 @@ interface Run {
   readonly random: Random;
   /** Names of MetalMachines that were made and not deleted. */
   readonly wanted: Set<string>;
-  /** What was done, for the message of a failure. */
-  readonly log: string[];
+  readonly log: Timeline;
   made: number;
 }
 
@@ -230,7 +230,8 @@ export async function playKillSchedule(seed: number): Promise<void> {
   // Caches are behind the API.
   const watchLagMs = random.pick(WATCH_LAGS_MS);
   await using world = await KillWorld.create({ seed: `kill-${seed}`, machines: MACHINES, watchLagMs });
-  const run: Run = { world, random, wanted: new Set(), made: 0, log: [`watch lag ${watchLagMs} ms`] };
+  const run: Run = { world, random, wanted: new Set(), made: 0, log: world.timeline };
+  run.log.push(`watch lag ${watchLagMs} ms`);
   try {
     await play(run);
     const operated = new Set<string>();
@@ -249,7 +250,7 @@ async function story({ world, log }: Run): Promise<string> {
   const { servers, bindings, machines } = await world.objects();
   const lines = [
     ...world.breaches.found.map((breach) => `MUST NOT BE: ${breach}`),
-    ...log,
+    ...log.lines,
     ...servers.map(({ metadata, status: { isClean, inUse, boot, step, powerAction } = {} }) => {
       return `Server ${metadata.name}: ${JSON.stringify({ isClean, inUse, boot, step, powerAction })}`;
     }),
@@ -257,10 +258,7 @@ async function story({ world, log }: Run): Promise<string> {
     ...machines.map(
       ({ metadata, spec }) => `MetalMachine ${metadata.name} ${metadata.uid} ${metadata.deletionTimestamp ?? ''}: ${JSON.stringify(spec)}`,
     ),
-    ...world.talos.map(({ uuid, machine, disk, runs }) => {
-      const states = machine.history.slice(-8).map(({ stage, detail = '' }) => `${stage} ${detail}`);
-      return `machine ${uuid}: ${JSON.stringify({ disk, runs, states, console: machine.console.slice(-2) })}`;
-    }),
+    ...world.talos.map(({ uuid, machine, disk, runs }) => `machine ${uuid}: ${JSON.stringify({ disk, runs, console: machine.console.slice(-2) })}`),
   ];
   return lines.map((line) => `\n  ${line}`).join('');
 }

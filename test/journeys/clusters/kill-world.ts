@@ -30,6 +30,7 @@ import { Breaches } from './breaches.ts';
 import { clusterApiDefinitions } from './cluster-api.ts';
 import { layWire, type Wire } from './cut-wire.ts';
 import { PlayedTalos } from './played-talos.ts';
+import { Timeline } from './timeline.ts';
 
 /** One life of the management plane. */
 interface Life {
@@ -54,6 +55,8 @@ const SIZES = { kernelBytes: 1000, initrdBytes: 1000 };
 export class KillWorld implements AsyncDisposable {
   readonly talos: readonly PlayedTalos[];
   readonly breaches: Breaches;
+  /** Everything that was done and seen. */
+  readonly timeline = new Timeline();
   /** The API on a wire that is never cut. */
   readonly truth: RunningResourceClient;
   readonly #api: ApiServer;
@@ -92,13 +95,15 @@ export class KillWorld implements AsyncDisposable {
     this.#front = front;
     this.#watchLagMs = given.watchLagMs;
     this.truth = createResourceClient({ kubeConfig: () => api.kubeConfig, log: silentLogger(), metrics: createMetrics(), component: 'world' });
-    this.breaches = new Breaches(this.truth);
+    this.breaches = new Breaches(this.truth, (what) => this.timeline.push(what));
     this.breaches.follow(this.#stop.signal);
     this.truth.start(this.#stop.signal);
     const plane = { host: '127.0.0.1', http: front.port, tftp: 0 };
     // The wire to the management plane hides their addresses anyway.
     const machines = fleet(count, { plane, seed, address: '127.0.0.1', hasIpxeRom: true, timeFactor: TIME_FACTOR });
     this.talos = machines.map((machine) => new PlayedTalos(machine, { truth: this.truth, breaches: this.breaches }));
+    for (const { uuid, machine } of this.talos)
+      machine.onState(({ stage, detail = '' }) => this.timeline.push(`${uuid.slice(0, 8)}: ${stage} ${detail}`));
     this.#bmcs = new Map(this.talos.map((talos) => [talos.uuid, new SimulatedBmc({ chassis: this.#chassisOf(talos) })]));
   }
 
