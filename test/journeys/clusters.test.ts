@@ -1,8 +1,10 @@
 import {
+  definePlugin,
   EventKind,
   isTrue,
   type KubeEvent,
   markTrue,
+  type Metrics,
   type Plugin,
   type ResourceClient,
   type Server,
@@ -15,6 +17,7 @@ import { caps, MetalClusterKind, MetalMachineKind } from '@sidero/plugin-caps';
 import { aBootRequest, aHardware, aServer, simulatedPower, type TestSidero, testSidero } from '@sidero/testing';
 import { MemoryChassis, NO_OVERRIDE, SimulatedBmc } from '@sidero/testing/bmc';
 import { describe, expect, test, vi } from 'vitest';
+import * as z from 'zod';
 import { ClusterKind, clusterApiKinds, createCluster, createMachine, MachineKind, metalMachine, setPaused } from './clusters/cluster-api.ts';
 
 const namespace = 'default';
@@ -31,6 +34,14 @@ const eventsAbout = async (resources: ResourceClient, name: string, ns = namespa
   const events: readonly KubeEvent[] = await resources.list(EventKind, { namespace: ns }, { live: true });
   return events.filter(({ involvedObject }) => involvedObject.name === name).map(({ reason, message }) => `${reason}: ${message}`);
 };
+
+/** How many calls of the API there were that it took, by verb and kind. */
+function callsIn(metrics: string): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const [, verb, kind, count] of metrics.matchAll(/^sidero_kube_requests_total\{verb="(\w+)",kind="(\w+)",status="2..".*\} (\d+)$/gm))
+    counts.set(`${verb} ${kind}`, (counts.get(`${verb} ${kind}`) ?? 0) + Number(count));
+  return counts;
+}
 
 /** A management plane with Cluster API's kinds, a cluster and these servers. */
 async function aRack(servers: readonly Server[], plugins: readonly Plugin[] = [caps(), clusterApiKinds()]): Promise<TestSidero> {
@@ -68,6 +79,28 @@ describe('a machine of a class', () => {
         'Server Allocation: Server is allocated via serverclass "any" for metal machine "cp-1".',
       ),
     );
+  });
+
+  test('costs few calls of the API', async () => {
+    const metrics = Promise.withResolvers<Metrics>();
+    const spy = definePlugin({ name: 'spy', options: z.strictObject({}), setup: (sidero) => metrics.resolve(sidero.metrics) });
+    await using sidero = await aRack([server(1)], [caps(), clusterApiKinds(), spy()]);
+    const { resources } = sidero;
+    await until(async () => expect((await serverNow(resources, 1)).status?.step?.name).toBe('Clean'));
+    const calls = async () => callsIn(await (await metrics.promise).text());
+    const before = await calls();
+    const since = async (what: RegExp) => {
+      const counts = [...(await calls())].map(([call, count]) => [call, count - (before.get(call) ?? 0)] as const);
+      return Object.fromEntries(counts.filter(([call, count]) => count > 0 && what.test(call)));
+    };
+    await createMachine(resources, 'cp-1');
+    // The finalizer before anything is bound; then what it has got, its status apart; the last that its Node is not there yet.
+    const wanted = { 'patch MetalMachine': 4, 'create ServerBinding': 1, 'patch ServerBinding': 1, 'patch Server': 1, 'create Event': 1 };
+    await until(async () => expect(await since(/^(?!get|list|watch|create MetalM).* (MetalMachine|Server|ServerBinding|Event)$/)).toEqual(wanted));
+    // Once another machine has had its turn, nothing was done for the first one any more.
+    await createMachine(resources, 'cp-2');
+    await until(async () => expect(await readyOf(resources, 'cp-2')).toMatchObject({ reason: 'NoServerFits' }));
+    expect(await since(/^patch (Server|ServerBinding)$/)).toEqual({ 'patch Server': 1, 'patch ServerBinding': 1 });
   });
 
   test('waits with a reason while no server fits, and has one at once when one comes', async () => {

@@ -15,10 +15,11 @@ import {
   ServerKind,
   type Site,
 } from '../../index.ts';
-import { keepBooks, sketchOf } from './books.ts';
+import { keepBooks, type Ledger, sketchOf } from './books.ts';
 import { type Capabilities, createCapabilities } from './capabilities.ts';
 import { gatherFacts } from './facts.ts';
 import { nextStep } from './next-step.ts';
+import { paint } from './picture.ts';
 import { SecretReaders } from './secret-readers.ts';
 import type { Facts, Step } from './step.ts';
 import { takeStep } from './take-step.ts';
@@ -114,9 +115,19 @@ class ServerLoop {
     const wanted = sketchOf(server);
     keepBooks(wanted, ledger);
     if (isDeepStrictEqual(wanted, server)) return server;
-    const kept = await this.#changed(server, (draft) => keepBooks(draft, ledger));
+    const kept = await this.#changed(server, (draft) => {
+      keepBooks(draft, ledger);
+      this.#tellAtOnce(draft, { binding, installation, now: ledger.now });
+    });
     if (kept && server.status?.inUse && !binding) await this.#tellReleased(kept, ledger.isManaged);
     return kept;
+  }
+
+  // What can be told without a look at the machine goes into the same write: nothing is to be done then.
+  #tellAtOnce(draft: Server, { binding, installation = '', now }: Pick<Ledger, 'binding' | 'installation' | 'now'>): void {
+    const facts = gatherFacts({ ...this.#parts, installation, now }, draft, binding);
+    const { deed, told } = nextStep(facts);
+    if (deed.kind === 'rest') paint(draft, facts, told);
   }
 
   async #changed({ metadata: { name } }: Server, edit: (draft: Server) => void): Promise<Server | undefined> {
