@@ -18,6 +18,18 @@ describe('a MetalCluster', () => {
     ['that is paused is left alone', aCluster(), cluster({ spec: { paused: true } }), 'pause'],
     ['that is paused does not even go', aCluster(going), cluster({ spec: { paused: true } }), 'pause'],
     ['of somebody else is left alone', aCluster({ annotations: { 'cluster.x-k8s.io/managed-by': 'x' } }), cluster(), 'leave'],
+    [
+      'of somebody else is not told to be paused either',
+      aCluster({ annotations: { 'cluster.x-k8s.io/managed-by': 'x' } }),
+      cluster({ spec: { paused: true } }),
+      'leave',
+    ],
+    [
+      'of somebody else gives up the finalizer it had before',
+      aCluster({ ...going, annotations: { 'cluster.x-k8s.io/managed-by': 'x' } }),
+      undefined,
+      'let-go',
+    ],
   ])('%s', (_, ...[metalCluster, owner, expected]) => {
     expect(clusterStep(metalCluster, owner)).toBe(expected);
   });

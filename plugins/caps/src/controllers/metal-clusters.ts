@@ -73,12 +73,12 @@ async function reconcile(parts: MetalClusterParts, metalCluster: MetalCluster): 
   return { requeueAfterMs: LOOK_AGAIN_MS };
 }
 
-/** What to do for a MetalCluster. A deletion needs neither owner nor anything else; what is paused or somebody else's is left alone. */
+/** What to do for a MetalCluster. A deletion needs neither owner nor anything else; what is paused or somebody else's is left alone, and of the latter not even that is told. */
 export function clusterStep(metalCluster: MetalCluster, cluster: Cluster | undefined): 'leave' | 'let-go' | 'pause' | 'wait' | 'ready' {
   const { annotations, deletionTimestamp } = metalCluster.metadata;
+  if (annotations?.[MANAGED_BY_ANNOTATION] !== undefined && !deletionTimestamp) return 'leave';
   if (isPaused(metalCluster, cluster)) return 'pause';
   if (deletionTimestamp) return 'let-go';
-  if (annotations?.[MANAGED_BY_ANNOTATION] !== undefined) return 'leave';
   return cluster ? 'ready' : 'wait';
 }
 
