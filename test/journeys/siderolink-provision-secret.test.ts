@@ -1,13 +1,11 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { status } from '@grpc/grpc-js';
-import { checkConfig, type KubeObject, messageOf, type Plugin, SecretKind, ServerBindingKind } from '@sidero/core';
-import { assemble, type RunningSidero, startSidero } from '@sidero/core/start';
+import { checkConfig, EventKind, type KubeObject, messageOf, SecretKind, ServerBindingKind } from '@sidero/core';
+import { assemble, type RunningSidero } from '@sidero/core/start';
 import { siderolink } from '@sidero/plugin-siderolink';
-import { aBinding, aBootRequest, FIXTURE_UUID, freePorts, silentLogger, type TestSidero, testSidero } from '@sidero/testing';
+import { aBootRequest, FIXTURE_UUID, silentLogger, type TestSidero } from '@sidero/testing';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { aKey, boundServer, provisionAt, refusal, theEnvironment } from './siderolink-provision/plane.ts';
+import { aKey, provisionAt } from './siderolink-provision/plane.ts';
+import { type Replicas, replicas } from './siderolink-provision/replicas.ts';
 
 const SECRET = { namespace: 'default', name: 'siderolink' };
 const DOCS = {
@@ -15,41 +13,14 @@ const DOCS = {
   'private-key': 'ME05bHhBd3JwV0hDczhNbm1aR3RDL1ZjK0ZSUFM5UzQwd25IU00wQ3dHOD0=',
 };
 
-/** An API where nobody has SideroLink yet. */
+let plane: Replicas;
 let api: TestSidero;
-let dataDir: string;
-const replicas: RunningSidero[] = [];
+const replica = () => plane.start();
 beforeEach(async () => {
-  api = await testSidero({ objects: [boundServer(), theEnvironment(), aBinding()] });
-  dataDir = await mkdtemp(join(tmpdir(), 'siderolink-secret-'));
+  plane = await replicas();
+  ({ api } = plane);
 });
-afterEach(async () => {
-  for (const replica of replicas.splice(0)) await replica.close();
-  await api.close();
-  await rm(dataDir, { recursive: true });
-});
-
-/** A replica on that API; of several one leads, by the Lease. */
-async function replica(plugins?: readonly Plugin[]): Promise<RunningSidero> {
-  const kubeconfig = join(dataDir, 'kubeconfig');
-  await writeFile(kubeconfig, api.kubeConfig.exportConfig(), { mode: 0o600 });
-  const [{ http: httpPort }, { http: logPort }, { http: eventPort }] = [await freePorts(), await freePorts(), await freePorts()];
-  const options = {
-    endpoint: '127.0.0.1',
-    httpPort,
-    dataDir,
-    namespace: 'default',
-    healthAddress: '127.0.0.1:0',
-    diagnosticsAddress: 'off',
-  } as const;
-  const link = siderolink({ tunnel: 'loopback', logPort, eventPort });
-  const variables = { SIDERO_FETCH_ENVIRONMENTS: 'false' };
-  const config = checkConfig({ ...options, plugins: plugins ?? [link] }, { file: 'replica', variables });
-  const running = await startSidero({ config, kubeconfig, log: silentLogger(), variables, host: '127.0.0.1' });
-  running.done.catch(() => undefined);
-  replicas.push(running);
-  return running;
-}
+afterEach(() => plane[Symbol.asyncDispose]());
 
 const aSecret = (data: Record<string, string>): KubeObject & { data: Record<string, string> } => ({
   apiVersion: 'v1',
@@ -60,7 +31,7 @@ const aSecret = (data: Record<string, string>): KubeObject & { data: Record<stri
 
 describe('the Secret siderolink', () => {
   test('is made once, by whichever replica is first, in the form of the original, and moves along', async () => {
-    await Promise.all([replica(), replica(), replica()]);
+    const all = await Promise.all([replica(), replica(), replica()]);
     const secret = await api.resources.get(SecretKind, SECRET, { live: true });
     expect(secret?.metadata.labels).toEqual({ 'clusterctl.cluster.x-k8s.io/move': '' });
     expect(Object.keys(secret?.data ?? {}).toSorted()).toEqual(['installation-id', 'private-key']);
@@ -69,7 +40,7 @@ describe('the Secret siderolink', () => {
       expect([text.length, Buffer.from(text, 'base64').length]).toEqual([44, 32]);
     }
     const keys = await Promise.all(
-      replicas.map(({ port }) => provisionAt(port, { nodePublicKey: aKey() }).then(({ serverPublicKey }) => serverPublicKey)),
+      all.map(({ port }) => provisionAt(port, { nodePublicKey: aKey() }).then(({ serverPublicKey }) => serverPublicKey)),
     );
     expect(new Set(keys).size).toBe(1);
   });
@@ -110,7 +81,7 @@ describe('before the Secret siderolink was read', () => {
   // Set up, and nothing runs: as at the very start, and in commands.
   const setUp = () => {
     const plugins = [siderolink({ tunnel: 'loopback' })];
-    const config = checkConfig({ endpoint: '127.0.0.1', dataDir, plugins }, { file: 'command', variables: {} });
+    const config = checkConfig({ endpoint: '127.0.0.1', dataDir: tmpdir(), plugins }, { file: 'command', variables: {} });
     const { kernel, cluster } = assemble({ config, log: silentLogger(), variables: {} });
     cluster.resolve(api.kubeConfig);
     return kernel.lifecycle;
@@ -139,13 +110,21 @@ describe('the Secret siderolink of a management plane that runs', () => {
   test('is missed when it is gone: machines stay, people are told', async () => {
     const running = await replica();
     const { serverPublicKey } = await provisionAt(running.port);
+    const backup = (await api.resources.get(SecretKind, SECRET, { live: true }))!.data!;
     await api.resources.remove(SecretKind, SECRET);
     await expect
       .poll(() => readyz(running), { timeout: 20_000 })
       .toMatch(/\[\+\]siderolink ok, but: the Secret default\/siderolink is gone; .*\n[^]*readyz check passed/);
     expect((await provisionAt(running.port)).serverPublicKey).toBe(serverPublicKey);
     expect(await api.resources.get(SecretKind, SECRET, { live: true })).toBeUndefined();
-  }, 30_000);
+
+    // Restored from its backup, it is no trouble any more, for `sidero why` neither.
+    await api.resources.create(SecretKind, aSecret(backup));
+    await expect.poll(() => readyz(running), { timeout: 20_000 }).not.toContain('but: the Secret');
+    const events = await api.resources.list(EventKind, { namespace: 'default' }, { live: true });
+    const told = events.filter(({ reason }) => reason === 'SideroLink Secret').map(({ type }) => type);
+    expect(told).toEqual(['Warning', 'Normal']);
+  }, 60_000);
 
   test('takes the place of the one before when it is another one, with another network', async () => {
     const running = await replica();
@@ -156,27 +135,4 @@ describe('the Secret siderolink of a management plane that runs', () => {
     const publicKey = () => provisionAt(running.port).then(({ serverPublicKey }) => serverPublicKey, messageOf);
     await expect.poll(publicKey, { timeout: 20_000 }).toBe('ze3mghJ7ABkWOhrfQukVRjEvMIHvPSF3E1W1VzApD1U=');
   }, 30_000);
-});
-
-describe('several replicas', () => {
-  test('all let machines in, and answer once the one that leads has them in place', async () => {
-    const all = [await replica(), await replica()];
-    for (const { port } of all) {
-      const nodePublicKey = aKey();
-      const { nodeAddressPrefix } = await provisionAt(port, { nodePublicKey });
-      const binding = await api.resources.get(ServerBindingKind, { name: FIXTURE_UUID }, { live: true });
-      expect(binding?.spec?.siderolink).toEqual({ address: nodeAddressPrefix, publicKey: nodePublicKey });
-      expect(binding?.metadata.annotations).not.toHaveProperty('metal.sidero.dev/siderolink-pending');
-    }
-  });
-
-  test('do not say that a machine is in place while nobody let it in', async () => {
-    // This one leads, and has no tunnel.
-    const leader = await replica([]);
-    const follower = await replica();
-    await expect(provisionAt(follower.port)).rejects.toEqual(refusal(status.UNAVAILABLE, /no replica let it in/));
-    await leader.close();
-    // Now it leads itself.
-    await expect.poll(() => provisionAt(follower.port).then(() => 'in place', messageOf), { timeout: 20_000 }).toBe('in place');
-  }, 40_000);
 });

@@ -279,7 +279,7 @@ describe('where records go', () => {
   test('to the container that prints them, to the disk over restarts, and live to who follows', async () => {
     const logs = output();
     const stop = new AbortController();
-    const following = followSocket(streamPath(dataDir, 'logs'), logs.stream, stop.signal);
+    const following = followSocket({ path: streamPath(dataDir, 'logs'), output: logs.stream, signal: stop.signal });
     for (const boot of ['first', 'second']) {
       await using plane = await streamsPlane({ dataDir, objects: [aServer(), aLinkedBinding()] });
       await plane.sidero.resources.change(ServerBindingKind, { name: FIXTURE_UUID }, (draft) => {
@@ -319,10 +319,13 @@ describe('where records go', () => {
     await printLines({ ...given(stream, kinds.events), dataDir: '/nowhere', token }, { from });
     expect(lines()).toEqual(await printed({}, kinds.events));
     await expect(printLines(given(stream), { from })).rejects.toThrow(/401/);
-    await expect(printLines({ ...given(stream), token, server: 'other' }, { from })).rejects.toThrow(
-      /404 Nothing is kept of the kernel log of server other/,
-    );
-    await expect(printLines({ ...given(stream), token }, { from, since: 'yesterday' })).rejects.toThrow(/--since yesterday/);
+    await expect(printLines({ ...given(stream), token, server: 'other' }, { from })).rejects.toMatchObject({
+      code: 'SIDERO_LINES_MISSING',
+      message: expect.stringMatching(/^Nothing is kept of the kernel log of server other/) as string,
+    });
+    await expect(printLines({ ...given(stream), token }, { from, since: 'yesterday' })).rejects.toMatchObject({
+      code: 'SIDERO_LINES_OPTION_INVALID',
+    });
 
     const live = output();
     const follow = printLines({ ...given(live.stream), token }, { from, follow: true, boot: '0' });
@@ -379,6 +382,16 @@ describe('where records go', () => {
     const interrupted = () => (child.kill('SIGINT'), ended);
     return { stdout: stdout.lines, stderr: stderr.lines, ended, interrupted, [Symbol.dispose]: () => child.kill('SIGKILL') };
   }
+
+  test('who follows where nothing comes is told so', async () => {
+    const elsewhere = join(dataDir, 'of a replica that does not lead');
+    await mkdir(join(elsewhere, 'logs', FIXTURE_UUID), { recursive: true });
+    const notes = output();
+    const follow = printLines({ ...given(output().stream), dataDir: elsewhere, notes: notes.stream }, { follow: true });
+    await until(() => expect(notes.lines()).toEqual([expect.stringMatching(/^nothing comes here now: .*; sidero why \S+ tells who leads$/)]));
+    process.emit('SIGINT');
+    await follow;
+  });
 
   test('what is not there is named', async () => {
     await expect(printLines({ ...given(output().stream), server: 'other' }, {})).rejects.toMatchObject({ code: 'SIDERO_LINES_MISSING' });

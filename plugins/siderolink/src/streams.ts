@@ -20,10 +20,10 @@ const EVENT_BYTES = 1024 * 1024;
 export function addStreams(sidero: Sidero, options: SideroLinkOptions): readonly LinkListener[] {
   const { log, metrics, resources } = sidero;
   addKeptCommands(sidero);
-  addKeptRoutes(sidero);
   addStreamCommands(sidero);
   const directory = addDirectory(sidero);
-  const { takeLog, takeEvent } = addOutlets(sidero, options);
+  const { takeLog, takeEvent, areOpen } = addOutlets(sidero, options);
+  addKeptRoutes(sidero, areOpen);
   const given = { directory, resources, log, metrics };
   return [
     kernelLogs({ ...given, port: options.logPort, take: takeLog }),
@@ -45,6 +45,8 @@ function addDirectory({ resources, services }: Sidero): LiveDirectory {
 }
 
 interface Outlets {
+  /** Whether this replica leads, so that lines come here. */
+  areOpen(): boolean;
   takeLog(record: LogRecord): Promise<void> | undefined;
   takeEvent(record: EventRecord): Promise<void>;
 }
@@ -56,16 +58,20 @@ function addOutlets({ lifecycle, log, metrics, resources, services, site }: Side
   const events = new KeptLines({ ...given, folder: join(site.dataDir, 'events'), bytesEach: EVENT_BYTES, what: 'events', gatherMs: 0 });
   const logSocket = new LineSocket({ ...given, path: streamPath(site.dataDir, 'logs'), what: 'kernel logs' });
   const eventSocket = new LineSocket({ ...given, path: streamPath(site.dataDir, 'events'), what: 'events' });
+  let areOpen = false;
   services.add({
     name: 'siderolink-outlets',
     where: 'leader',
     async run(signal, ready) {
       ready();
+      areOpen = true;
+      signal.addEventListener('abort', () => (areOpen = false), { once: true });
       await Promise.all([logSocket.run(signal), eventSocket.run(signal), forgetServers(resources, [logs, events], signal)]);
       await Promise.all([logs.settled(), events.settled()]);
     },
   });
   return {
+    areOpen: () => areOpen,
     takeLog({ machine, line, at }) {
       const behind = machine && logs.add({ uuid: machine.uuid, key: machine.key, line, at });
       logSocket.write(line);

@@ -1,7 +1,13 @@
 import { defineErrors } from '@sidero/core';
+import { reachLeader } from './reach-leader.ts';
 
 /** What `sidero logs` and its like say; alphabetical. */
 export const failure = defineErrors({
+  SIDERO_LINES_ELSEWHERE: {
+    message: (d: { server: string; what: string; leader: string | undefined }) =>
+      `The ${d.what} of server ${d.server} does not come to this replica, which does not lead; ${d.leader ?? 'none'} does now.`,
+    next: (d: { leader: string | undefined; namespace: string }) => `ask the one that leads: ${reachLeader(d)}, then the same again.`,
+  },
   SIDERO_LINES_MISSING: {
     message: (d: { server: string; what: string; where: string }) => `Nothing is kept of the ${d.what} of server ${d.server} in ${d.where}.`,
     next: () =>

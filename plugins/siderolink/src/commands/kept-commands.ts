@@ -7,12 +7,13 @@ import { type LineSelection, readKeptLines } from '../kept/read-kept-lines.ts';
 import { failure } from './errors.ts';
 import { type LineOptions, selectionOf } from './line-options.ts';
 import { readRemote } from './read-remote.ts';
+import { streamPath } from './stream-commands.ts';
 import { untilInterrupted } from './until-interrupted.ts';
 
 /** Lines that are kept of each server, and the command that reads them. */
 export interface KeptKind {
   /** Of the command, the folder in the data directory, and the route: `logs`. */
-  readonly name: string;
+  readonly name: 'logs' | 'events';
   /** "kernel log". */
   readonly what: string;
 }
@@ -43,7 +44,8 @@ function addKeptCommand({ commands, site, variables }: Sidero, kind: KeptKind): 
         .action((name: string, options: LineOptions) => {
           const server = name.toLowerCase();
           const dataDir = resolve(options.dataDir ?? site.dataDir);
-          return printLines({ kind, server, dataDir, token: variables['SIDERO_TOKEN'], output: process.stdout }, options);
+          const token = variables['SIDERO_TOKEN'];
+          return printLines({ kind, server, dataDir, token, output: process.stdout, notes: process.stderr }, options);
         });
     },
   });
@@ -56,10 +58,12 @@ export interface Printing {
   readonly dataDir: string;
   readonly token: string | undefined;
   readonly output: Writable;
+  /** For what is no line. */
+  readonly notes?: Writable;
 }
 
 /** @throws SIDERO_LINES_MISSING, SIDERO_LINES_OPTION_INVALID, SIDERO_LINES_UNREADABLE */
-export async function printLines({ kind, server, dataDir, token, output }: Printing, options: LineOptions): Promise<void> {
+export async function printLines({ kind, server, dataDir, token, output, notes }: Printing, options: LineOptions): Promise<void> {
   const selection = selectionOf(options, new Date());
   if (!isServerName(server)) throw failure('SIDERO_LINES_OPTION_INVALID', { option: 'SERVER', value: server, expected: 'the UUID of a server' });
   await untilInterrupted(output, async (signal) => {
@@ -69,6 +73,9 @@ export async function printLines({ kind, server, dataDir, token, output }: Print
     // Followed from before its first line, it only has to be the right data directory.
     const isThere = existsSync(options.follow ? join(dataDir, 'stream') : folder) || existsSync(folder);
     if (!isThere) throw failure('SIDERO_LINES_MISSING', { server, what: kind.what, where: folder });
+    // It is only looked at: what waits for a reader would go to whoever connects.
+    if (options.follow && !existsSync(streamPath(dataDir, kind.name)))
+      notes?.write(`nothing comes here now: no sidero that leads runs on ${dataDir}; sidero why ${server} tells who leads\n`);
     return printFolder(folder, selected, output);
   });
 }

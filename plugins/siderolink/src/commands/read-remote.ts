@@ -4,7 +4,7 @@ import { request as requestHttps } from 'node:https';
 import { isIP } from 'node:net';
 import type { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { messageOf } from '@sidero/core';
+import { messageOf, SideroError } from '@sidero/core';
 import type { LineSelection } from '../kept/read-kept-lines.ts';
 import { failure } from './errors.ts';
 
@@ -18,19 +18,23 @@ export interface RemoteLines {
   readonly token: string | undefined;
 }
 
-/** Writes the lines that a sidero elsewhere keeps to `output`. @throws SIDERO_LINES_UNREADABLE */
+/** Writes the lines that a sidero elsewhere keeps to `output`. @throws SIDERO_LINES_UNREADABLE, and what it says there: SIDERO_LINES_ELSEWHERE, SIDERO_LINES_MISSING, … */
 export async function readRemote(remote: RemoteLines, selection: LineSelection, output: Writable): Promise<void> {
   const url = urlOf(remote, selection);
   const answer = await ask(url, remote.token, selection.signal);
-  if (answer.statusCode !== 200) {
-    const problem = (await text(answer)).trim().split('\n')[0] ?? '';
-    throw failure('SIDERO_LINES_UNREADABLE', { url: url.href, problem: `${answer.statusCode} ${problem}` });
-  }
+  if (answer.statusCode !== 200) throw refusalOf(answer.statusCode, (await text(answer)).trim(), url);
   try {
     for await (const chunk of answer) if (!output.write(chunk)) await once(output, 'drain');
   } catch (cause) {
     if (!selection.signal?.aborted) throw failure('SIDERO_LINES_UNREADABLE', { url: url.href, problem: messageOf(cause), cause });
   }
+}
+
+// What the other sidero says itself, as its terminal would show it; else that it cannot be read there.
+function refusalOf(status: number | undefined, said: string, { href: url }: URL): SideroError {
+  const [, code, message, next] = /^(SIDERO_\w+): (.+)\n\s*Next: (.+)$/.exec(said) ?? [];
+  if (code && message && next) return new SideroError({ code, message, next, details: { url } });
+  return failure('SIDERO_LINES_UNREADABLE', { url, problem: `${status} ${said.split('\n')[0] ?? ''}` });
 }
 
 function urlOf({ from, path }: RemoteLines, { since, boot, follow }: LineSelection): URL {

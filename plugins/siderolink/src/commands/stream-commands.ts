@@ -22,9 +22,18 @@ export function addStreamCommands({ commands, site }: Sidero): void {
           .description(`print ${what} as they come, from the sidero that runs beside`)
           .option('--data-dir <folder>', `data directory of the running sidero (default: ${site.dataDir})`)
           .action((options: { readonly dataDir?: string }) =>
-            untilInterrupted(output, (signal) => followSocket(streamPath(resolve(options.dataDir ?? site.dataDir), stream), output, signal)),
+            untilInterrupted(output, (signal) => {
+              const path = streamPath(resolve(options.dataDir ?? site.dataDir), stream);
+              return followSocket({ path, output, signal, onSilence: () => tellSilence(path) });
+            }),
           );
       },
     });
   }
+}
+
+// As the lines beside it are; whoever looks for records passes it over.
+function tellSilence(path: string): void {
+  const msg = 'nothing comes now: no sidero that leads runs here. Where several replicas run, one leads, and its containers print the lines';
+  process.stderr.write(`${JSON.stringify({ level: 'info', ts: Date.now() / 1000, msg, path })}\n`);
 }

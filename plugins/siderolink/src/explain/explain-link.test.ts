@@ -107,7 +107,7 @@ describe('what is known of the SideroLink of a server', () => {
 
   test('where its lines are when they are not here', () => {
     expect(told(aLink(JOINED), { kept: undefined }).at(-1)).toBe(
-      `its lines are kept by the replica that leads (sidero-0), not here. Next: kubectl -n sidero-system port-forward pod/sidero-0 8443, then sidero logs ${UUID} --from https://localhost:8443`,
+      `its lines are kept by the replica that leads (sidero-0), not here. Next: kubectl -n sidero-system port-forward pod/sidero-0 8443 (on the host's network sidero-0 is the node; kubectl get pods -o wide tells the pod), then sidero logs ${UUID} --from https://localhost:8443`,
     );
     expect(told(aLink(JOINED), { kept: undefined, leader: undefined }).at(-1)).toMatch(
       /^its lines are kept by the replica that leads, and none does now, not here/,

@@ -1,4 +1,5 @@
 import type { KubeEvent, ServerBinding } from '@sidero/core';
+import { reachLeader } from '../commands/reach-leader.ts';
 import { secondOf } from '../events/event-order.ts';
 import { LINK_ANNOTATION, type LinkState, linkStateOf } from '../peers/link-state.ts';
 import { PENDING_ANNOTATION } from '../peers/peer-keeper.ts';
@@ -77,8 +78,7 @@ function keptTexts({ binding, kept, leader, namespace, when }: LinkFindings): re
   const second = secondOf(id);
   const changed = id === '' ? [] : [`the last event that changed anything is ${id}${second ? `, ${when(second)} by the machine's clock` : ''}`];
   if (!kept) {
-    const pod = leader ?? 'POD';
-    const reach = `kubectl -n ${namespace} port-forward pod/${pod} 8443, then sidero logs ${name} --from https://localhost:8443`;
+    const reach = `${reachLeader({ leader, namespace })}, then sidero logs ${name} --from https://localhost:8443`;
     return [...changed, `its lines are kept by the replica that leads${leader ? ` (${leader})` : ', and none does now'}, not here. Next: ${reach}`];
   }
   const text = (what: string, at: Date | undefined, command: string) =>

@@ -40,7 +40,7 @@ async function reader(): Promise<Socket> {
   return socket;
 }
 
-function followed(): { lines: () => readonly string[] } {
+function followed(onSilence = () => {}): { lines: () => readonly string[] } {
   const output = new PassThrough();
   const lines: string[] = [];
   // A write of followSocket is whole lines, but a stream may hand it on in pieces.
@@ -52,9 +52,24 @@ function followed(): { lines: () => readonly string[] } {
   });
   const stop = new AbortController();
   stops.push(stop);
-  void followSocket(path, output, stop.signal);
+  void followSocket({ path, output, signal: stop.signal, onSilence, quietMs: 100 });
   return { lines: () => lines };
 }
+
+test('a reader to whom nobody answers says so, once, and is told when somebody does', async () => {
+  let silences = 0;
+  const { lines } = followed(() => silences++);
+  await until(() => expect(silences).toBe(1));
+  const { socket, close, done } = await served();
+  await until(() => {
+    socket.write('here');
+    expect(lines().at(-1)).toBe('here');
+  });
+  expect(silences).toBe(1);
+  close();
+  await done;
+  await until(() => expect(silences).toBe(2));
+});
 
 test('every reader gets every line, and what came while nobody read comes first', async () => {
   const { socket, close, done } = await served();

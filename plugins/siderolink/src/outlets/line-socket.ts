@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import { chmod, mkdir, rm } from 'node:fs/promises';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { failure, type Logger, type Metrics } from '@sidero/core';
+import { answers } from './answers.ts';
 
 /** What a socket is opened with. */
 export interface LineSocketOptions {
@@ -108,19 +109,12 @@ export class LineSocket {
 const textOf = (lines: readonly string[]) => `${lines.join('\n')}\n`;
 
 async function untilFree({ path, what, log }: LineSocketOptions, signal: AbortSignal): Promise<void> {
-  for (let isTold = false; (await isServed(path)) && !signal.aborted; isTold = true) {
+  for (let isTold = false; (await answers(path)) && !signal.aborted; isTold = true) {
     if (!isTold) log.warn({ path }, `another sidero still serves the stream of ${what} there; waiting for its end`);
     await delay(AGAIN_MS, undefined, { signal }).catch(() => undefined);
   }
   // Left behind by a process that was killed.
   if (!signal.aborted) await rm(path, { force: true });
-}
-
-async function isServed(path: string): Promise<boolean> {
-  const socket = connect(path);
-  const isOpen = await Promise.race([once(socket, 'connect').then(() => true), once(socket, 'close').then(() => false)]).catch(() => false);
-  socket.destroy();
-  return isOpen;
 }
 
 async function listening(server: Server, { what, path }: LineSocketOptions): Promise<void> {

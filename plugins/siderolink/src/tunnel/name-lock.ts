@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { mkdir, rm } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import { failure } from '../errors.ts';
+import { answers } from '../outlets/answers.ts';
 
 const FOLDER = '/var/run/wireguard';
 
@@ -28,17 +29,4 @@ export async function holdName(name: string): Promise<AsyncDisposable> {
       await once(server.close(), 'close');
     },
   };
-}
-
-/** Whether somebody listens on a Unix socket. */
-export async function answers(path: string): Promise<boolean> {
-  const socket = connect(path);
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
 }

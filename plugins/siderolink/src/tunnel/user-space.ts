@@ -3,9 +3,9 @@ import { access, constants, rm } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@sidero/core';
 import { failure } from '../errors.ts';
+import { answers } from '../outlets/answers.ts';
 import { searchPath } from './command.ts';
 import { bringUp, deleteInterface, kindOfInterface, refuseForeign } from './interface.ts';
-import { answers } from './name-lock.ts';
 import type { OpenTunnel, PeerChange, Tunnel, TunnelPlan } from './tunnel.ts';
 import { callUapi, deviceLines, peersIn, setPeers } from './uapi.ts';
 
