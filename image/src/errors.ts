@@ -4,7 +4,7 @@ import { defineErrors } from '@sidero/core';
 export const failure = defineErrors({
   SIDERO_IMAGE_AGENT_MISSING: {
     message: (d: { folder: string }) => `The agent's vmlinuz and initramfs.xz are not in ${d.folder}.`,
-    next: () => 'build them (npm run build:agent), name their folder with --agent, or leave them out with --without-agent.',
+    next: () => 'build them in a checkout of Sidero (npm run build:agent), name their folder with --agent, or leave them out with --without-agent.',
   },
   SIDERO_IMAGE_COMMAND_FAILED: {
     message: (d: { command: string; problem: string }) => `${d.command}: ${d.problem}.`,
