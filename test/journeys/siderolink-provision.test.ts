@@ -116,6 +116,20 @@ describe('what is refused', () => {
     );
   });
 
+  test('what a machine said at an earlier boot, told again by whoever heard it, and the machine stays connected', async () => {
+    await using sidero = await linkPlane();
+    const [joinToken, first, second] = [await sidero.token(), aKey(), aKey()];
+    const heard = { joinToken, nodePublicKey: first, nodeUniqueToken: 'disk' };
+    await sidero.provision(heard);
+    // Again while it is so, as Talos does when its configuration changes.
+    await sidero.provision(heard);
+    await sidero.provision({ ...heard, nodePublicKey: second });
+    await expect(sidero.provision(heard)).rejects.toEqual(refusal(status.PERMISSION_DENIED, /key is of an earlier boot/));
+    expect((await sidero.binding()).spec?.siderolink?.publicKey).toBe(second);
+    await expect.poll(sidero.told).toContainEqual(expect.stringMatching(/^Server: .* was refused: its WireGuard key is of an earlier boot/));
+    await sidero.provision({ ...heard, nodePublicKey: second });
+  });
+
   test('more than a machine asks for', async () => {
     await using sidero = await linkPlane();
     const joinToken = await sidero.token();

@@ -1,6 +1,6 @@
 import type { MachineTokens, ServerBinding } from '@sidero/core';
 import { describe, expect, test } from 'vitest';
-import { JOIN_ANNOTATION, judgeProvision, PIN_ANNOTATION, pinOf } from './provision-claim.ts';
+import { FORMER_KEYS_ANNOTATION, JOIN_ANNOTATION, judgeProvision, keysAfter, PIN_ANNOTATION, pinOf } from './provision-claim.ts';
 
 const tokens: MachineTokens = {
   sign: async (purpose, { uuid }) => `${purpose} ${uuid}`,
@@ -13,15 +13,25 @@ const bindingWith = (annotations: Record<string, string> = {}): ServerBinding =>
   spec: { metalMachineRef: { namespace: 'default', name: 'mm' } },
 });
 const pinned = (machine: string) => ({ [PIN_ANNOTATION]: pinOf(bindingWith(), machine) });
+/** Of a machine that had these keys, one after the other. */
+const formerly = (...keys: readonly string[]) => {
+  let binding = bindingWith();
+  for (const [index, key] of keys.entries()) {
+    const former = keysAfter({ ...binding, spec: { ...binding.spec!, siderolink: { address: '', publicKey: keys[index - 1] ?? '' } } }, key);
+    binding = bindingWith(former === '' ? {} : { [FORMER_KEYS_ANNOTATION]: former });
+  }
+  return { ...binding.metadata.annotations };
+};
 const SHOWN = { [JOIN_ANNOTATION]: 'shown' };
 const judged = (
-  given: { token?: string; machine?: string; annotations?: Record<string, string>; own?: boolean },
+  given: { token?: string; machine?: string; annotations?: Record<string, string>; own?: boolean; key?: string },
   bootAuth: 'require' | 'report' = 'require',
 ) =>
   judgeProvision(tokens, bootAuth, {
     binding: bindingWith(given.annotations),
     token: given.token ?? '',
     machineToken: given.machine ?? '',
+    publicKey: given.key ?? 'new key',
     hasOwnArgument: given.own ?? false,
   });
 
@@ -39,6 +49,8 @@ describe.each([
   ['its token and another disk', { token: 'join u', machine: 'n', annotations: { ...pinned('m'), ...SHOWN } }, { refused: 'machine' }],
   ['its token and no disk', { token: 'join u', annotations: { ...pinned('m'), ...SHOWN } }, { refused: 'machine' }],
   ['its token, and another disk than one without a token had', { token: 'join u', machine: 'n', annotations: pinned('m') }, { admitted: 'proven' }],
+  ['a key that it had at an earlier boot', { token: 'join u', key: 'key 1', annotations: formerly('key 1', 'key 2') }, { refused: 'key' }],
+  ['the key of its last boot, again', { token: 'join u', key: 'key 2', annotations: formerly('key 1', 'key 2') }, { admitted: 'proven' }],
   ['no token and another disk', { machine: 'n', annotations: pinned('m') }, { refused: 'machine' }],
 ] as const)('a machine that shows %s', (_, given, verdict) => {
   test('is judged by it', async () => {
@@ -48,4 +60,12 @@ describe.each([
   test('is let in where no proof is required, and known to be unproven', async () => {
     expect(await judged(given, 'report')).toMatchObject('refused' in verdict ? { admitted: 'unproven' } : verdict);
   });
+});
+
+test('the last keys of a machine are remembered, not all of them', async () => {
+  const keys = Array.from({ length: 100 }, (_, index) => `key ${index}`);
+  const annotations = formerly(...keys);
+  expect(annotations[FORMER_KEYS_ANNOTATION]!.split(' ')).toHaveLength(32);
+  expect(await judged({ token: 'join u', key: 'key 98', annotations })).toMatchObject({ refused: 'key' });
+  expect(await judged({ token: 'join u', key: 'key 99', annotations })).toMatchObject({ admitted: 'proven' });
 });

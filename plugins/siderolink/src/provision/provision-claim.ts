@@ -11,12 +11,18 @@ export const JOINED_ANNOTATION = 'metal.sidero.dev/siderolink-joined';
 /** Annotation of a binding: hash of what the machine that joined keeps on its disk. Another machine has another one. */
 export const PIN_ANNOTATION = 'metal.sidero.dev/siderolink-machine';
 
+/** Annotation of a binding: hashes of the keys that its machine had before, the last first. Talos never comes back with one of them. */
+export const FORMER_KEYS_ANNOTATION = 'metal.sidero.dev/siderolink-former-keys';
+const FORMER_KEYS = 32;
+
 /** Who asks to join, and as whom. */
 export interface ProvisionClaim {
   readonly binding: ServerBinding;
   readonly token: string;
   /** What the machine keeps on its disk; empty before there is one. */
   readonly machineToken: string;
+  /** Of its WireGuard, base64; another one at each boot. */
+  readonly publicKey: string;
   /** The user wrote `siderolink.api=` into the Environment that this server boots. */
   readonly hasOwnArgument: boolean;
 }
@@ -27,7 +33,7 @@ export interface ProvisionClaim {
  */
 export type ProvisionVerdict =
   | { readonly admitted: 'proven' | 'own-argument' | 'open' | 'unproven'; readonly why: string }
-  | { readonly refused: 'token' | 'machine'; readonly why: string };
+  | { readonly refused: 'token' | 'machine' | 'key'; readonly why: string };
 
 /** How a machine was let in. */
 export type Admitted = Extract<ProvisionVerdict, { admitted: string }>['admitted'];
@@ -49,8 +55,9 @@ export async function judgeProvision(tokens: MachineTokens, bootAuth: Site['boot
   const byToken = await judgeToken(tokens, claim);
   if ('refused' in byToken) return bootAuth === 'require' ? byToken : { admitted: 'unproven', why: byToken.why };
   const stranger = problemOfMachine(claim.binding, claim.machineToken, byToken.admitted);
-  if (!stranger) return byToken;
-  return bootAuth === 'require' ? { refused: 'machine', why: stranger } : { admitted: 'unproven', why: stranger };
+  const why = stranger ?? problemOfKey(claim.binding, claim.publicKey);
+  if (!why) return byToken;
+  return bootAuth === 'require' ? { refused: stranger ? 'machine' : 'key', why } : { admitted: 'unproven', why };
 }
 
 async function judgeToken(tokens: MachineTokens, { binding, token, hasOwnArgument }: ProvisionClaim): Promise<ProvisionVerdict> {
@@ -82,4 +89,23 @@ export function problemOfMachine(binding: ServerBinding, machineToken: string, a
 /** What is kept of a machine's own token. */
 export function pinOf(binding: ServerBinding, machineToken: string): string {
   return createHash('sha256').update(`${binding.metadata.name}\0${machineToken}`).digest('hex');
+}
+
+/** Why the machine cannot have this key now, as a clause; undefined when it can. Whoever heard an earlier boot join may tell it again, to put the machine out. */
+export function problemOfKey({ metadata: { annotations }, spec }: ServerBinding, publicKey: string): string | undefined {
+  if (spec?.siderolink?.publicKey === publicKey) return undefined;
+  const isFormer = annotations?.[FORMER_KEYS_ANNOTATION]?.split(' ').includes(markOf(publicKey));
+  return isFormer ? 'its WireGuard key is of an earlier boot, which somebody tells again' : undefined;
+}
+
+/** What FORMER_KEYS_ANNOTATION holds once the machine of a binding has another key; empty: it had none before. */
+export function keysAfter({ metadata, spec }: ServerBinding, publicKey: string): string {
+  const { [FORMER_KEYS_ANNOTATION]: former = '' } = metadata.annotations ?? {};
+  const last = spec?.siderolink?.publicKey ?? '';
+  const marks = [...(last === '' || last === publicKey ? [] : [markOf(last)]), ...former.split(' ').filter(Boolean)];
+  return marks.slice(0, FORMER_KEYS).join(' ');
+}
+
+function markOf(publicKey: string): string {
+  return createHash('sha256').update(publicKey).digest('hex').slice(0, 12);
 }

@@ -10,13 +10,16 @@ import { Arrivals } from './arrivals.ts';
 import { hasOwnArgument } from './own-argument.ts';
 import {
   type Admitted,
+  FORMER_KEYS_ANNOTATION,
   JOIN_ANNOTATION,
   JOINED_ANNOTATION,
   joinedText,
   judgeProvision,
+  keysAfter,
   mustShowToken,
   PIN_ANNOTATION,
   pinOf,
+  problemOfKey,
   problemOfMachine,
   type ProvisionVerdict,
 } from './provision-claim.ts';
@@ -119,7 +122,7 @@ export class Provisioning {
   async #judge(binding: ServerBinding, asked: Asked): Promise<Extract<ProvisionVerdict, { admitted: string }>> {
     const { resources, site, tokens } = this.#options.sidero;
     const { uuid, token, machineToken, publicKey } = asked;
-    const claim = { binding, token, machineToken, hasOwnArgument: await hasOwnArgument(resources, binding) };
+    const claim = { binding, token, machineToken, publicKey, hasOwnArgument: await hasOwnArgument(resources, binding) };
     const verdict = await judgeProvision(tokens, site.bootAuth, claim);
     const others = (await resources.find(ServerBindingKind, 'siderolink', publicKey)).filter(({ metadata }) => metadata.name !== uuid);
     // Whatever boot authentication says: one key is one place in the tunnel.
@@ -158,12 +161,10 @@ export class Provisioning {
       if (overtaken) return false;
       const before = draft.spec?.siderolink;
       const given = before && keeps && before.address === judged.spec?.siderolink?.address ? before.address : address;
-      draft.spec = { ...draft.spec!, siderolink: { address: given, publicKey: asked.publicKey } };
       const isNew = before?.publicKey !== asked.publicKey || before.address !== given;
       if (isNew) awaitPeer(draft, state.keeper ? undefined : asked.publicKey);
       note(draft, asked, verdict.admitted);
-      if (isNew || !draft.metadata.annotations?.[JOINED_ANNOTATION])
-        draft.metadata.annotations = { ...draft.metadata.annotations, [JOINED_ANNOTATION]: joinedText(verdict.admitted, new Date()) };
+      draft.spec = { ...draft.spec!, siderolink: { address: given, publicKey: asked.publicKey } };
     });
     if (overtaken) throw failure('SIDERO_PROVISION_PENDING', { server: asked.uuid, why: 'its ServerBinding changed meanwhile' });
     await this.#tellKey(judged, asked, verdict);
@@ -228,9 +229,10 @@ function namesInUse({ spec }: ServerBinding): readonly string[] {
 }
 
 /** What was judged must still be so when it is written: another machine may have joined meanwhile, or shown the token. */
-function wasOvertaken(draft: ServerBinding, { machineToken }: Asked, admitted: string): boolean {
+function wasOvertaken(draft: ServerBinding, { machineToken, publicKey }: Asked, admitted: string): boolean {
   if (admitted === 'unproven') return false;
-  return (admitted === 'open' && mustShowToken(draft)) || problemOfMachine(draft, machineToken, admitted) !== undefined;
+  const problem = problemOfMachine(draft, machineToken, admitted) ?? problemOfKey(draft, publicKey);
+  return (admitted === 'open' && mustShowToken(draft)) || problem !== undefined;
 }
 
 /** Asks the replica with the tunnel to say when the machine is let in; without a key nobody need be asked. */
@@ -240,8 +242,13 @@ function awaitPeer(draft: ServerBinding, publicKey: string | undefined): void {
   else if (draft.metadata.annotations) draft.metadata.annotations = rest;
 }
 
-function note(draft: ServerBinding, { machineToken, talosVersion }: Asked, admitted: Admitted): void {
+// Before its new key stands there.
+function note(draft: ServerBinding, { machineToken, publicKey, talosVersion }: Asked, admitted: Admitted): void {
   const annotations = { ...draft.metadata.annotations };
+  const former = keysAfter(draft, publicKey);
+  if (former !== '') annotations[FORMER_KEYS_ANNOTATION] = former;
+  if (draft.spec?.siderolink?.publicKey !== publicKey || !annotations[JOINED_ANNOTATION])
+    annotations[JOINED_ANNOTATION] = joinedText(admitted, new Date());
   if (admitted === 'proven') annotations[JOIN_ANNOTATION] = 'shown';
   if (admitted === 'open') annotations[JOIN_ANNOTATION] = 'none';
   if (machineToken !== '' && admitted !== 'unproven') annotations[PIN_ANNOTATION] = pinOf(draft, machineToken);
