@@ -110,3 +110,29 @@ test('what is logged is not changed by masking', () => {
   createLogger({ level: 'info', destination: { write: () => true } as never }).info({ bmc }, 'login');
   expect(bmc.pass).toBe('hunter2');
 });
+
+test('what goes wrong in a setup is told with the plugin', () => {
+  const throwing = plugin('racks', () => {
+    throw new Error('no such file');
+  });
+  expect(() => kernelOf(throwing)).toThrow('Plugin "racks" failed in its setup: no such file.');
+  const metered = plugin('racks', ({ metrics }) => void [metrics.counter('racks', 'Racks.'), metrics.gauge('racks', 'Racks.')]);
+  expect(() => kernelOf(metered)).toThrow('Plugin "racks" failed in its setup: the metric racks is there already, and no Gauge.');
+});
+
+test('an async setup is refused: nobody waits for it', () => {
+  expect(() => kernelOf(plugin('racks', async () => undefined))).toThrow('Plugin "racks" failed in its setup: it is an async function');
+});
+
+test('what is added after setup, which nobody would start or serve, is refused', () => {
+  let racks: Sidero | undefined;
+  kernelOf(plugin('racks', (sidero) => void (racks = sidero)));
+  const late = 'Plugin "racks" adds to';
+  expect(() => racks?.services.add({ name: 'racks', where: 'every', run: async () => undefined })).toThrow(`${late} services after its setup.`);
+  expect(() => racks?.http.route('GET', '/racks', () => undefined)).toThrow(`${late} http after its setup.`);
+});
+
+test('what has no name is refused, naming plugin and registry', () => {
+  const nameless = plugin('racks', ({ diskBoots }) => diskBoots.add({} as never));
+  expect(() => kernelOf(nameless)).toThrow('Plugin "racks" adds something without a name to diskBoots.');
+});

@@ -1,5 +1,6 @@
 import type { BundlePart } from './bundle/bundle-part.ts';
 import { failure } from './errors.ts';
+import { blameSetup } from './errors/blame-setup.ts';
 import { createHooks, type LifecycleHooks } from './hooks.ts';
 import { createLifecycle, type Lifecycle } from './lifecycle/index.ts';
 import { createAgentCopy, localCopy } from './lifecycle/local-copy.ts';
@@ -16,6 +17,7 @@ import type { ResourceClient } from './resources/client.ts';
 import type { CustomResource } from './resources/custom-resource.ts';
 import type { KubeObject } from './resources/kinds.ts';
 import type { GrpcService } from './serve/grpc.ts';
+import { refuseSharedRoutes } from './serve/refuse-shared-routes.ts';
 import type { Variables } from './settings.ts';
 import type { ConnectCluster, Route, Sidero, Site } from './sidero.ts';
 import { guardTaps, type TapRecord } from './taps.ts';
@@ -53,7 +55,7 @@ export interface Kernel {
 }
 
 type Lists = 'routes' | 'managementRoutes' | 'grpcServices' | 'controllers' | 'clusters';
-type Found = { readonly [K in Lists]: Kernel[K][number][] };
+type Found = { isComplete: boolean } & { readonly [K in Lists]: Kernel[K][number][] };
 
 const createTables = () => ({
   files: new RegistryTable<BootFile>('files'),
@@ -91,12 +93,14 @@ export function createKernel(options: KernelOptions): Kernel {
   const drivers = tables.powerDrivers.for('core').list;
   const power = createPower({ drivers, resources, pxeMode: site.pxeMode, evidence, log: log.child({ room: 'power' }), metrics });
   const tokens = createMachineTokens(resources);
-  const found: Found = { routes: [], managementRoutes: [], grpcServices: [], controllers: [], clusters: [] };
+  const found: Found = { isComplete: false, routes: [], managementRoutes: [], grpcServices: [], controllers: [], clusters: [] };
 
   for (const plugin of options.plugins) {
     const shared = { hooks, lifecycle, resources, power, tokens, site, variables, metrics, log: log.child({ plugin: plugin.name }) };
-    guard.owned(plugin.name, () => plugin.setup({ ...shared, ...registriesFor(plugin.name, tables, found) }));
+    const sidero = { ...shared, ...registriesFor(plugin.name, tables, found) };
+    guard.owned(plugin.name, () => blameSetup(plugin.name, () => plugin.setup(sidero)));
   }
+  for (const table of [found, ...Object.values(tables)]) table.isComplete = true;
   refuseSharedRoutes(found.routes, 'http');
   refuseSharedRoutes(found.managementRoutes, 'management');
   return { plugins: options.plugins, hooks, lifecycle, power, site, taps: guard.taps, tables, ...found };
@@ -108,12 +112,20 @@ function registriesFor(
   tables: Kernel['tables'],
   found: Found,
 ): Omit<Sidero, 'hooks' | 'lifecycle' | 'resources' | 'power' | 'tokens' | 'site' | 'variables' | 'metrics' | 'log'> {
+  const add = (what: string, push: () => unknown): void => {
+    if (found.isComplete) throw failure('SIDERO_REGISTERED_LATE', { plugin, what });
+    push();
+  };
   return {
-    controllers: { add: (controller) => void found.controllers.push({ plugin, controller: controller as unknown as Controller<KubeObject> }) },
-    http: { route: (method, path, handler) => void found.routes.push({ plugin, route: { method, path, handler } }) },
-    management: { route: (path, handler) => void found.managementRoutes.push({ plugin, route: { method: 'GET', path, handler } }) },
-    grpc: { add: (definition, handlers) => void found.grpcServices.push({ plugin, definition, handlers }) },
-    cluster: { provide: (connect) => void found.clusters.push({ plugin, connect }) },
+    controllers: {
+      add: (controller) => add('controllers', () => found.controllers.push({ plugin, controller: controller as unknown as Controller<KubeObject> })),
+    },
+    http: { route: (method, path, handler) => add('http', () => found.routes.push({ plugin, route: { method, path, handler } })) },
+    management: {
+      route: (path, handler) => add('management', () => found.managementRoutes.push({ plugin, route: { method: 'GET', path, handler } })),
+    },
+    grpc: { add: (definition, handlers) => add('grpc', () => found.grpcServices.push({ plugin, definition, handlers })) },
+    cluster: { provide: (connect) => add('cluster', () => found.clusters.push({ plugin, connect })) },
     files: tables.files.for(plugin),
     powerDrivers: tables.powerDrivers.for(plugin),
     diskBoots: tables.diskBoots.for(plugin),
@@ -134,14 +146,4 @@ function refusedInTaps(lifecycle: Lifecycle, running: () => string | undefined):
       return Reflect.get(target, stage, receiver) as unknown;
     },
   });
-}
-
-function refuseSharedRoutes(routes: Kernel['routes'], registry: string): void {
-  const owners = new Map<string, string>();
-  for (const { plugin, route } of routes) {
-    const name = `${route.method} ${route.path}`;
-    const first = owners.get(name);
-    if (first) throw failure('SIDERO_REGISTRY_CONFLICT', { registry, name, first, second: plugin });
-    owners.set(name, plugin);
-  }
 }

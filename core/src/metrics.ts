@@ -23,22 +23,24 @@ export function createMetrics(options: { processMetrics?: boolean } = {}): Metri
   const registry = new PromRegistry();
   if (options.processMetrics) collectDefaultMetrics({ register: registry });
   const known = new Map<string, unknown>();
-  const once = <T>(name: string, make: () => T): T => {
-    if (!known.has(name)) known.set(name, make());
-    return known.get(name) as T;
+  const once = <T>(name: string, Kind: new (...given: never[]) => T, make: () => T): T => {
+    const metric = known.get(name) ?? make();
+    known.set(name, metric);
+    if (metric instanceof Kind) return metric;
+    throw new TypeError(`the metric ${name} is there already, and no ${Kind.name}`);
   };
   const registers = [registry];
   return {
     counter(name, help, labels = []) {
-      const metric = once(name, () => new Counter({ name, help, labelNames: [...labels], registers }));
+      const metric = once(name, Counter, () => new Counter({ name, help, labelNames: [...labels], registers }));
       return (values = {}, by = 1) => metric.inc(values, by);
     },
     gauge(name, help, labels = []) {
-      const metric = once(name, () => new Gauge({ name, help, labelNames: [...labels], registers }));
+      const metric = once(name, Gauge, () => new Gauge({ name, help, labelNames: [...labels], registers }));
       return (value, values = {}) => metric.set(values, value);
     },
     histogram(name, help, { labels, buckets }) {
-      const metric = once(name, () => new Histogram({ name, help, labelNames: [...labels], buckets: [...buckets], registers }));
+      const metric = once(name, Histogram, () => new Histogram({ name, help, labelNames: [...labels], buckets: [...buckets], registers }));
       return (value, values = {}) => metric.observe(values, value);
     },
     text: () => registry.metrics(),

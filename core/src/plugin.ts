@@ -53,7 +53,8 @@ export function definePlugin<S extends z.ZodType>(definition: PluginDefinition<S
         const given = settings.filter(([key]) => key in overrides).map(([key, setting]) => [key, setting.variable] as const);
         throw optionFailure(definition.name, parsed.error, new Map(given));
       }
-      definition.setup(sidero, parsed.data);
+      // Void, but what an async function returns shows that it is one.
+      return definition.setup(sidero, parsed.data);
     },
   });
   return Object.assign(make, { pluginName: definition.name });

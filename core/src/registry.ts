@@ -14,6 +14,8 @@ export interface Registry<T extends { readonly name: string }> {
 export class RegistryTable<T extends { readonly name: string }> {
   readonly #entries = new Map<string, { entry: T; owner: string }>();
   readonly #what: string;
+  /** From then on nothing may be added: nobody would start or serve it. */
+  isComplete = false;
 
   constructor(what: string) {
     this.#what = what;
@@ -30,6 +32,8 @@ export class RegistryTable<T extends { readonly name: string }> {
   }
 
   #add(entry: T, owner: string): void {
+    if (this.isComplete) throw failure('SIDERO_REGISTERED_LATE', { plugin: owner, what: this.#what });
+    if (typeof entry?.name !== 'string' || entry.name === '') throw failure('SIDERO_REGISTRY_ENTRY_INVALID', { plugin: owner, registry: this.#what });
     const known = this.#entries.get(entry.name);
     if (known) {
       throw failure('SIDERO_REGISTRY_CONFLICT', { registry: this.#what, name: entry.name, first: known.owner, second: owner });

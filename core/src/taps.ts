@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { failure } from './errors.ts';
 import type { HookName, LifecycleHooks, ServerEvent } from './hooks.ts';
 import { StreamQueue } from './lifecycle/stream-queue.ts';
+import { checkedTap, type RunTap, type Tap } from './lifecycle/tap-answer.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -32,15 +33,6 @@ export interface TapGuard {
   running(): string | undefined;
 }
 
-// What tapable hands to `register`, as far as we touch it.
-interface Tap {
-  name: string;
-  type: 'sync' | 'async' | 'promise';
-  optional?: boolean;
-  fn: (...values: unknown[]) => unknown;
-}
-type Run = (...values: unknown[]) => unknown;
-
 // Without these nobody waits for the answer, or silence is an answer of its own: a failing tap is left out and counted.
 const SKIPPED: ReadonlySet<HookName> = new Set(['discover', 'accept', 'stream']);
 const BLOCKED_MS = 100;
@@ -55,8 +47,8 @@ export function guardTaps(hooks: LifecycleHooks, policy: TapPolicy): TapGuard {
     const register = (tap: Tap): Tap => {
       const record = { hook: name, plugin: owner ?? tap.name, optional: tap.optional === true };
       taps.push(record);
-      const run = promised(tap);
-      const guarded: Run = (...values) => runner.run(record, run, values);
+      const run = checkedTap(name, tap);
+      const guarded: RunTap = (...values) => runner.run(record, run, values);
       if (name === 'stream') return { ...tap, fn: runner.queued(record, guarded) };
       if (tap.type === 'sync') return { ...tap, fn: guarded };
       // Whatever comes of it is a promise, also when nothing was run: with anything else tapable never settles.
@@ -98,7 +90,7 @@ class TapRunner {
     this.#dropped = metrics.counter('sidero_stream_dropped_total', 'Events that a tap of stream was too slow for.', ['plugin']);
   }
 
-  run(record: TapRecord, tap: Run, values: readonly unknown[]): unknown {
+  run(record: TapRecord, tap: RunTap, values: readonly unknown[]): unknown {
     const { hook, plugin } = record;
     // Once held, a wipe stays held: no later tap can talk it back into a plan.
     if (hook === 'wipe' && 'hold' in (values[0] as object)) return undefined;
@@ -118,7 +110,7 @@ class TapRunner {
   }
 
   /** Nobody waits for a tap of `stream`, however slow it is. */
-  queued({ plugin }: TapRecord, guarded: Run): Run {
+  queued({ plugin }: TapRecord, guarded: RunTap): RunTap {
     const queue = new StreamQueue({ tell: guarded, onDrop: () => this.#dropped({ plugin }) });
     return (event) => queue.push(event as ServerEvent);
   }
@@ -144,13 +136,6 @@ class TapRunner {
     log.error({ hook, tap: plugin, server: about.server, code: error.code }, error.message);
     return undefined;
   }
-}
-
-// A callback tap is run as a promise tap, so that it too has a deadline.
-function promised(tap: Tap): Run {
-  if (tap.type !== 'async') return tap.fn;
-  return (...values) =>
-    new Promise((settle, refuse) => void tap.fn(...values, (error: unknown, value: unknown) => (error ? refuse(error) : settle(value))));
 }
 
 class TapTimeout extends Error {}

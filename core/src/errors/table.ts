@@ -139,6 +139,11 @@ export const coreErrors = {
     message: (d: { folder: string; problem: string }) => `No plugin is written to ${d.folder}: ${d.problem}.`,
     next: () => 'name a folder that is not there yet, and with it the plugin: sidero plugin new ../purchase-list.',
   },
+  SIDERO_PLUGIN_SETUP_FAILED: {
+    message: (d: { plugin: string; cause?: unknown }) => `Plugin "${d.plugin}" failed in its setup: ${messageOf(d.cause)}.`,
+    next: () =>
+      'setup only registers, at once: what reads, waits or listens belongs into a tap, or into the run of services.add({ name, where, run }).',
+  },
   SIDERO_POWER_UNCONFIRMED: {
     message: (d: { server: string; verb: string; why: string }) => `Server ${d.server}: power ${d.verb} is not asked for: ${d.why}.`,
     next: (d: { server: string; verb: string }) => `if it is meant all the same: sidero power ${d.verb} ${d.server} --yes.`,
@@ -147,10 +152,18 @@ export const coreErrors = {
     message: (d: { server: string; why: string }) => `Server ${d.server}: nobody manages its power: ${d.why}.`,
     next: () => 'give it spec.bmc with a login, or what another power driver needs (sidero inspect lists the drivers); else switch it by hand.',
   },
+  SIDERO_REGISTERED_LATE: {
+    message: (d: { plugin: string; what: string }) => `Plugin "${d.plugin}" adds to ${d.what} after its setup.`,
+    next: (d: { what: string }) => `add it in setup, to the ${d.what} that setup is given: what comes later is neither started nor served.`,
+  },
   SIDERO_REGISTRY_CONFLICT: {
     message: (d: { registry: string; name: string; first: string; second: string }) =>
       `Plugins "${d.first}" and "${d.second}" both add "${d.name}" to ${d.registry}.`,
     next: (d: { second: string }) => `take one of them out of sidero.config.ts, or give "${d.second}" another name for it.`,
+  },
+  SIDERO_REGISTRY_ENTRY_INVALID: {
+    message: (d: { plugin: string; registry: string }) => `Plugin "${d.plugin}" adds something without a name to ${d.registry}.`,
+    next: (d: { registry: string }) => `give it a name of its own: ${d.registry}.add({ name: '…', … }).`,
   },
   SIDERO_REQUEST_FAILED: {
     message: (d: { server: string; request: string; problem: string }) =>
