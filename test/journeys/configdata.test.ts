@@ -1,10 +1,23 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkConfig, definePlugin, type KubeEvent, SecretKind, ServerBindingKind, ServerClassKind, ServerKind } from '@sidero/core';
 import { startSidero } from '@sidero/core/start';
 import { caps, MetalMachineKind } from '@sidero/plugin-caps';
-import { aBinding, aBootRequest, aServer, aServerClass, FIXTURE_UUID, silentLogger, type TestSidero, testSidero } from '@sidero/testing';
+import {
+  aBinding,
+  aBootRequest,
+  anEnvironment,
+  aServer,
+  aServerClass,
+  FIXTURE_UUID,
+  silentLogger,
+  type TestSidero,
+  testSidero,
+} from '@sidero/testing';
 import { load } from 'js-yaml';
 import { describe, expect, test, vi } from 'vitest';
 import * as z from 'zod';
@@ -84,9 +97,10 @@ test('a patch that copies from another place works over the API', async () => {
 describe('who may have it', () => {
   test('a machine that proved itself once must do so from then on; a guess is refused and told', async () => {
     await using sidero = await aBoundMachine();
+    const own = await configUrlOf(sidero);
     // A binding of the original: its machine has no token yet.
     expect((await ask(`${sidero.url}${bare}`)).status).toBe(200);
-    expect((await ask(await configUrlOf(sidero))).status).toBe(200);
+    expect((await ask(own)).status).toBe(200);
     await vi.waitFor(async () => expect((await ask(`${sidero.url}${bare}`)).status).toBe(401));
     const guess = await ask(`${sidero.url}${bare}&token=${'A'.repeat(43)}`);
     expect(guess.status).toBe(403);
@@ -165,6 +179,62 @@ describe('who may have it', () => {
       draft.status = { ...draft.status, addresses: [{ type: 'InternalIP', address: '127.0.0.1' }] };
     });
     expect((await ask(url)).status).toBe(200);
+  });
+});
+
+describe('a machine without SideroLink', () => {
+  const boot = (sidero: TestSidero) => sidero.lifecycle.boot(aBootRequest());
+  const installedFrom = async (sidero: TestSidero): Promise<TestSidero> => {
+    expect((await ask(await configUrlOf(sidero))).status).toBe(200);
+    return sidero;
+  };
+
+  test('boots from its disk once it has taken its configuration, and people are told why', async () => {
+    await using sidero = await aBoundMachine();
+    expect(await boot(sidero)).toMatchObject({ target: 'environment' });
+    expect(await boot(sidero)).toMatchObject({ target: 'environment' });
+    await installedFrom(sidero);
+    await vi.waitFor(async () => expect(await boot(sidero)).toMatchObject({ target: 'disk' }), { timeout: 10_000 });
+    const events = (await sidero.resources.list(EventKind, { namespace: 'default' }, { live: true })) as unknown as readonly KubeEvent[];
+    const told = events.filter(({ reason }) => reason === 'Machine Boot');
+    expect(new Set(told.map(({ involvedObject }) => involvedObject.kind))).toEqual(new Set(['MetalMachine', 'Server']));
+    expect(told[0]?.message).toMatch(/counts as installed: it took its configuration at .*spec.pxeBootAlways/);
+  });
+
+  test('boots from the network for ever where its Server says so', async () => {
+    await using sidero = await aBoundMachine();
+    await sidero.resources.change(ServerKind, { name: FIXTURE_UUID }, (draft) => void (draft.spec!.pxeBootAlways = true));
+    await installedFrom(sidero);
+    expect(await boot(sidero)).toMatchObject({ target: 'environment' });
+    expect((await sidero.resources.get(ServerBindingKind, { name: FIXTURE_UUID }, { live: true }))?.status?.conditions ?? []).toEqual([]);
+  });
+
+  const joins = { 'siderolink.api= in its Environment': 'args', 'a join token on its ServerBinding': 'annotation', 'a key': 'key' } as const;
+  test.each(Object.entries(joins))('is not one with %s: until Talos tells that it is installed, it boots from the network', async (_, how) => {
+    const environment = theEnvironment(how === 'args' ? ['siderolink.api=10.0.0.1:8081'] : []);
+    await using sidero = await aBoundMachine({ objects: [boundServer(), environment, aBinding()] });
+    await sidero.resources.change(ServerBindingKind, { name: FIXTURE_UUID }, (draft) => {
+      if (how === 'annotation') draft.metadata.annotations = { ...draft.metadata.annotations, 'metal.sidero.dev/siderolink-token': 'given' };
+      if (how === 'key') draft.spec!.siderolink = { address: 'fd00::1/64', publicKey: 'k' };
+    });
+    await installedFrom(sidero);
+    expect(await boot(sidero)).toMatchObject({ target: 'environment' });
+  });
+
+  test('is one whose Talos is older than 0.14, whatever its arguments say', async () => {
+    const files = createServer((_, response) => void response.end('a kernel')).listen(0, '127.0.0.1');
+    try {
+      await once(files, 'listening');
+      const url = `http://127.0.0.1:${(files.address() as AddressInfo).port}/talos/v0.13.4/vmlinuz-amd64`;
+      const spec = { kernel: { url, args: ['siderolink.api=10.0.0.1:8081'] }, initrd: { url } };
+      const objects = [boundServer(), anEnvironment({ metadata: { name: 'site' }, spec }), aBinding()];
+      await using sidero = await aBoundMachine({ objects, variables: { SIDERO_FETCH_ENVIRONMENTS: 'true' } });
+      await vi.waitFor(async () => expect(await boot(sidero)).toMatchObject({ target: 'environment' }), { timeout: 10_000 });
+      await installedFrom(sidero);
+      await vi.waitFor(async () => expect(await boot(sidero)).toMatchObject({ target: 'disk' }), { timeout: 10_000 });
+    } finally {
+      files.close();
+    }
   });
 });
 

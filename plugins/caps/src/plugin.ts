@@ -7,6 +7,7 @@ import { addBootArgument } from './configdata/boot-argument.ts';
 import { addConfigRoute } from './configdata/config-route.ts';
 import { keepSources } from './configdata/keep-sources.ts';
 import { addRenderCommand } from './configdata/render-command.ts';
+import { addSilentTalos } from './configdata/silent-talos.ts';
 import { addControllers } from './controllers/index.ts';
 import { capsCustomResources } from './custom-resources.ts';
 import { addStandalone } from './standalone/index.ts';
@@ -29,6 +30,7 @@ export const caps = definePlugin({
     const clusterApi = clusterApiOf(sidero.resources);
     addConfigRoute(sidero, clusterApi.kinds);
     keepSources(sidero, clusterApi);
+    addSilentTalos(sidero);
     addBootArgument(sidero);
     const workloads = addControllers(sidero, { clusterApi, orphanGraceMs });
     if (standalone) addStandalone(sidero, workloads);
