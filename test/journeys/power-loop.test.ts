@@ -1,8 +1,11 @@
 import {
+  ADOPT_ANNOTATION,
+  adoptionOf,
   definePlugin,
   EventKind,
   FENCE_ANNOTATION,
   POWER_ANNOTATION,
+  readInstallation,
   REQUEST_ANNOTATION,
   SecretKind,
   type Server,
@@ -190,7 +193,7 @@ test('a server that another installation has fenced is left alone until it is ad
   expect(await sidero.lifecycle.wipe((await get(sidero))!)).toHaveProperty('hold');
   expect(bmc.control.actions).toEqual([]);
 
-  await annotate(sidero, 'metal.sidero.dev/adopt', 'true');
+  await annotate(sidero, ADOPT_ANNOTATION, adoptionOf((await get(sidero))!, await readInstallation(sidero.resources)));
 
   await becomes(sidero, { power: 'off', ready: true });
   expect((await get(sidero))?.metadata.annotations).toEqual({ [FENCE_ANNOTATION]: expect.stringMatching(/^[0-9a-f-]{36}\/4$/) as string });

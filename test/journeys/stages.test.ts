@@ -1,4 +1,16 @@
-import { type BootPlan, definePlugin, type HardwareReport, type Plugin, type Server, ServerBindingKind, ServerKind, type Sidero } from '@sidero/core';
+import {
+  ADOPT_ANNOTATION,
+  adoptionOf,
+  type BootPlan,
+  definePlugin,
+  type HardwareReport,
+  type Plugin,
+  readInstallation,
+  type Server,
+  ServerBindingKind,
+  ServerKind,
+  type Sidero,
+} from '@sidero/core';
 import { aBinding, aServer, testSidero, type TestSidero } from '@sidero/testing';
 import { afterEach, expect, test } from 'vitest';
 import * as z from 'zod';
@@ -152,11 +164,16 @@ test.each([
   });
   expect((await sidero.resources.get(ServerKind, { name: UUID }, { live: true }))?.spec?.hardware).toEqual(known.spec?.hardware);
 
-  await sidero.resources.change(ServerKind, { name: UUID }, (draft) => {
-    draft.metadata.annotations = { 'metal.sidero.dev/adopt': 'true' };
-  });
+  const adopt = (installation: string) =>
+    sidero.resources.change(ServerKind, { name: UUID }, (draft) => {
+      draft.metadata.annotations = { ...draft.metadata.annotations, [ADOPT_ANNOTATION]: adoptionOf(draft, installation) };
+    });
+  // It came along with the Server from another installation.
+  await adopt('another-cluster');
+  await expect(sidero.lifecycle.discover(change(reportOf(known)), pass)).rejects.toMatchObject({ code: 'SIDERO_SERVER_DUPLICATE' });
+  await adopt(await readInstallation(sidero.resources));
   const { server } = await sidero.lifecycle.discover(change(reportOf(known)), pass);
-  expect(server.metadata.annotations?.['metal.sidero.dev/adopt']).toBeUndefined();
+  expect(server.metadata.annotations).not.toHaveProperty([ADOPT_ANNOTATION]);
 });
 
 test('a swapped NIC is no conflict, and the hardware is brought up to date', async () => {

@@ -3,12 +3,11 @@ import { failure, hasCode } from '../errors.ts';
 import type { HardwareReport, ServerDraft, Verdict } from '../hooks.ts';
 import { SERVER_FINALIZER, type Server, ServerKind } from '../resources/kinds.ts';
 import { accept } from './accept.ts';
+import { ADOPT_ANNOTATION, isMachineConfirmed } from './adoption.ts';
 import type { StageContext } from './context.ts';
 import type { BootPass, Registration } from './index.ts';
 import { problemOfUuid } from './uuid.ts';
 
-/** Confirms that the machine now reporting is the one of this Server, although its parts differ; taken off when used. */
-export const ADOPT_ANNOTATION = 'metal.sidero.dev/adopt';
 const COMPONENT = 'sidero-server';
 
 /** Registers a machine: makes its Server, or brings the hardware of the one there is up to date. */
@@ -58,7 +57,7 @@ async function refresh(context: StageContext, given: { known: Server; report: Ha
   const { known, report, pass } = given;
   const { resources, stream, now } = context;
   const problem = conflictOf(known, report);
-  if (problem && !known.metadata.annotations?.[ADOPT_ANNOTATION]) {
+  if (problem && !(await isConfirmed(context, known))) {
     await resources.record(known, {
       type: 'Warning',
       reason: 'Server Registration',
@@ -92,6 +91,11 @@ function recordVerdict({ resources }: StageContext, given: { server: Server; ver
   const { server, verdict, what } = given;
   const message = `${what}${verdict.accepted ? 'Accepted' : 'Not accepted'}: ${verdict.reason.replace(/\.$/, '')}.`;
   return resources.record(server, { type: 'Normal', reason: 'Server Registration', message, component: COMPONENT });
+}
+
+// Who we are is asked for only when it matters.
+async function isConfirmed({ installation }: StageContext, known: Server): Promise<boolean> {
+  return known.metadata.annotations?.[ADOPT_ANNOTATION] !== undefined && isMachineConfirmed(known, await installation());
 }
 
 /** How old "seen" may get before it is written again: a thousand idle machines that ask every 30 s are not 33 writes a second. */

@@ -1,4 +1,4 @@
-import { ServerBindingKind, ServerKind } from '@sidero/core';
+import { ADOPT_ANNOTATION, adoptionOf, type Server, ServerBindingKind, ServerKind } from '@sidero/core';
 import { type Random, seededRandom } from '@sidero/testing';
 import type { BmcFaults } from '@sidero/testing/bmc';
 import { aBinding, aServer, REF, T_MS, World } from './world.ts';
@@ -23,7 +23,7 @@ const HAPPENINGS: Readonly<Record<string, Happening>> = {
   unwant: (world) => annotate(world, 'metal.sidero.dev/power', undefined),
   ask: (world, random) => annotate(world, 'metal.sidero.dev/request', `${random.pick(REQUESTS)} ${random.hex(8)}`),
   fence: (world) => annotate(world, 'metal.sidero.dev/fence', 'them/3'),
-  adopt: (world) => annotate(world, 'metal.sidero.dev/adopt', 'true'),
+  adopt: (world) => annotate(world, ADOPT_ANNOTATION, (server) => adoptionOf(server, 'us')),
   push: (world) => (world.chassis.isOn() ? world.chassis.powerOff() : world.chassis.powerOn({ device: 'normal', isPersistent: false })),
 };
 const REQUESTS = ['power-on', 'power-off', 'power-cycle', 'power-soft', 'power-read', 'wipe', 'wipe-plan', 'nonsense'];
@@ -34,9 +34,10 @@ function lose(world: World, lost: number): void {
   for (const bmc of world.bmcs) bmc.faults = { ...bmc.faults, lost };
 }
 
-function annotate(world: World, name: string, value: string | undefined): void {
+function annotate(world: World, name: string, given: string | ((server: Server) => string) | undefined): void {
   world.change((draft) => {
     const { [name]: _before, ...others } = draft.metadata.annotations ?? {};
+    const value = typeof given === 'function' ? given(draft) : given;
     draft.metadata.annotations = { ...others, ...(value === undefined ? {} : { [name]: value }) };
   });
 }

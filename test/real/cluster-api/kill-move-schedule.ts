@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ADOPT_ANNOTATION, ServerBindingKind, ServerKind } from '@sidero/core';
+import { ADOPT_ANNOTATION, adoptionOf, readInstallation, ServerBindingKind, ServerKind } from '@sidero/core';
 import { type MetalMachine, providerIdOf } from '@sidero/plugin-caps';
 import { type Random, seededRandom } from '@sidero/testing';
 import type { KillManagement, Point } from './kill-move-management.ts';
@@ -121,6 +121,8 @@ async function move(run: Run): Promise<void> {
   const victim = random.pick<Victim>(['source', 'target', 'clusterctl', 'clusterctl']);
   const line = random.between(1, MOVE_LINES);
   log.push(`move; kill ${victim} at line ${line}`);
+  // What a person says here must not be heard there, however short the time was in which it could be read here.
+  await adopt(from, (name) => !bound.includes(name) || random.chance(0.7));
   for (let attempt = 1; ; attempt++) {
     const said = await runMove({ from, to, kill: attempt === 1 ? { victim, line } : undefined });
     for (const management of [from, to]) if (!management.isAlive) await management.startSidero();
@@ -177,14 +179,18 @@ async function goOn({ log }: Run, to: KillManagement): Promise<void> {
 
 /** Servers that nobody has stay with the installation that had them, until somebody says otherwise, who has switched that off. */
 async function adoptFree(world: KillMoveWorld): Promise<void> {
-  const { home } = world;
   const bound = await world.bound();
-  for (const { metadata } of await home.resources.list(ServerKind, {}, { live: true })) {
-    if (bound.includes(metadata.name)) continue;
-    await home.resources.change(ServerKind, { name: metadata.name }, (draft) => {
-      draft.metadata.annotations = { ...draft.metadata.annotations, [ADOPT_ANNOTATION]: 'true' };
+  await adopt(world.home, (name) => !bound.includes(name));
+}
+
+/** As `sidero adopt` does it. */
+async function adopt({ resources }: KillManagement, isMeant: (name: string) => boolean): Promise<void> {
+  const installation = await readInstallation(resources);
+  const servers = await resources.list(ServerKind, {}, { live: true });
+  for (const { metadata } of servers.filter((server) => isMeant(server.metadata.name)))
+    await resources.change(ServerKind, { name: metadata.name }, (draft) => {
+      draft.metadata.annotations = { ...draft.metadata.annotations, [ADOPT_ANNOTATION]: adoptionOf(draft, installation) };
     });
-  }
 }
 
 /** A management cluster becomes one that never had a server: what a move leaves behind is taken away while nobody there can act on it. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { ADOPT_ANNOTATION, FENCE_ANNOTATION, SERVER_FINALIZER, type Server, type ServerBinding } from '../../index.ts';
+import { ADOPT_ANNOTATION, adoptionOf, FENCE_ANNOTATION, SERVER_FINALIZER, type Server, type ServerBinding } from '../../index.ts';
 import { keepBooks, type Ledger } from './books.ts';
 
 const now = new Date('2026-11-22T12:00:00Z');
@@ -74,6 +74,7 @@ describe('a server that nobody can power-cycle', () => {
 describe('the fence', () => {
   const fenced = (fence: string | undefined, more: Partial<Server> = {}) =>
     aServer({ metadata: { name: 'x', annotations: { ...(fence ? { [FENCE_ANNOTATION]: fence } : {}), ...more.metadata?.annotations } } });
+  const adoptedWas = (word: string): Partial<Server> => ({ metadata: { name: 'x', annotations: { [ADOPT_ANNOTATION]: word } } });
   const fence = (server: Server) => server.metadata.annotations?.[FENCE_ANNOTATION];
 
   test('is set around an accepted server that has none', () => {
@@ -87,16 +88,30 @@ describe('the fence', () => {
   test('of another installation becomes ours by a ServerBinding here, one epoch later', () => {
     expect(fence(kept(fenced('them/4'), binding(false)))).toBe('us/5');
   });
+  /** As `sidero adopt` leaves it, told to this installation. */
+  const adopted = (server: Server, installation: string): Server => {
+    server.metadata.annotations = { ...server.metadata.annotations, [ADOPT_ANNOTATION]: adoptionOf(server, installation) };
+    return server;
+  };
+
   test('of another installation becomes ours by sidero adopt, which is used up by that', () => {
-    const server = kept(fenced('them/4', { metadata: { name: 'x', annotations: { [ADOPT_ANNOTATION]: 'true' } } }));
-    expect(server.metadata.annotations).toEqual({ [FENCE_ANNOTATION]: 'us/5' });
+    expect(kept(adopted(fenced('them/4'), 'us')).metadata.annotations).toEqual({ [FENCE_ANNOTATION]: 'us/5' });
+    expect(fence(kept(adopted(fenced('what?'), 'us')))).toBe('us/1');
   });
-  test('that is ours leaves sidero adopt to the machine that registers next', () => {
-    const server = kept(fenced('us/1', { metadata: { name: 'x', annotations: { [ADOPT_ANNOTATION]: 'true' } } }));
-    expect(server.metadata.annotations).toEqual({ [FENCE_ANNOTATION]: 'us/1', [ADOPT_ANNOTATION]: 'for us' });
+  test('that is ours, or is about to be, leaves sidero adopt to the machine that registers next', () => {
+    expect(kept(adopted(fenced('us/1'), 'us')).metadata.annotations).toEqual({ [FENCE_ANNOTATION]: 'us/1', [ADOPT_ANNOTATION]: 'for us over us/1' });
+    expect(kept(adopted(fenced(undefined), 'us')).metadata.annotations).toEqual({
+      [FENCE_ANNOTATION]: 'us/1',
+      [ADOPT_ANNOTATION]: 'for us over none',
+    });
   });
-  test('that a person confirmed for the installation it was moved from stays foreign: its machine was rebooted before its ServerBinding came', () => {
-    const server = kept(fenced('them/4', { metadata: { name: 'x', annotations: { [ADOPT_ANNOTATION]: 'for them' } } }));
-    expect(server.metadata.annotations).toEqual({ [FENCE_ANNOTATION]: 'them/4', [ADOPT_ANNOTATION]: 'for them' });
+  test.each<[string, Server]>([
+    ['told to the installation that had it, and moved at once', adopted(fenced('them/4'), 'them')],
+    ['told to the installation that had it before that one', adopted(fenced('them/4'), 'others')],
+    ['told to us before it was moved away, and back before anybody there took it', fenced('them/5', adoptedWas('for us over us/4'))],
+    ['told to nobody', fenced('them/4', adoptedWas('true'))],
+  ])('of another installation stays when sidero adopt was %s: its machine was rebooted before its ServerBinding came', (_, server) => {
+    const before = structuredClone(server.metadata.annotations);
+    expect(kept(server).metadata.annotations).toEqual(before);
   });
 });

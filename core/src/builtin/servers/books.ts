@@ -2,6 +2,7 @@ import {
   ADOPT_ANNOTATION,
   type Condition,
   fenceOf,
+  isAdopted,
   isTrue,
   markFalse,
   markTrue,
@@ -47,18 +48,11 @@ export function keepBooks(server: Server, { binding, now, installation, isManage
   if (binding) disown(server);
 }
 
-/** What a person confirmed for one installation. */
-const FOR = 'for ';
-
 // A binding here, or a person, says that a server is ours although another installation had it.
 function keepFence(server: Server, { installation, isBound }: { installation: string; isBound: boolean }): void {
   const fence = fenceOf(server, installation);
-  const adopt = server.metadata.annotations?.[ADOPT_ANNOTATION];
-  const isAdopted = adopt !== undefined && (!adopt.startsWith(FOR) || adopt === `${FOR}${installation}`);
   if (fence === 'none') takeFence(server, installation);
-  // It waits for a machine that differs. Should the Server be moved meanwhile, it must not give that machine, which runs, to whoever has it then.
-  if (fence === 'ours' && isAdopted) server.metadata.annotations = { ...server.metadata.annotations, [ADOPT_ANNOTATION]: `${FOR}${installation}` };
-  if (fence !== 'foreign' || !(isBound || isAdopted)) return;
+  if (fence !== 'foreign' || !(isBound || isAdopted(server, installation))) return;
   takeFence(server, installation);
   // Used up: it must not also confirm another machine under this UUID.
   delete server.metadata.annotations?.[ADOPT_ANNOTATION];
