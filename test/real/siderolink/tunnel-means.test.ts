@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { EventKind, ServerBindingKind } from '@sidero/core';
 import { aBinding, createWithStatus, FIXTURE_UUID } from '@sidero/testing';
 import { describe, expect, test } from 'vitest';
+import { holdName } from '../../../plugins/siderolink/src/tunnel/name-lock.ts';
 import { tunnelNode } from './tunnel-node.ts';
 import { tunnelSite } from './tunnel-site.ts';
 
@@ -45,6 +46,35 @@ describe.skipIf(!isPossible)('without the means for a tunnel', () => {
     };
     await life().catch(() => undefined);
     expect(said.join('')).toMatch(/SIDERO_SIDEROLINK_TUNNEL_UNAVAILABLE/);
+  });
+});
+
+describe.skipIf(!isPossible)('an interface that is not ours', () => {
+  test('is left alone, and the reason is told', async () => {
+    const said: string[] = [];
+    const name = `tk${process.pid}`;
+    // In the namespace of the management plane, before it starts, and looked at after its end.
+    const script = `ip link add ${name} type veth peer name ${name}p; "$0" "$@"; ip link show dev ${name} >&2`;
+    const life = async () => {
+      await using site = await tunnelSite({ tunnel: 'user-space', interface: name, wrapper: ['sh', '-c', script], said });
+      await site.ended();
+    };
+    await life().catch(() => undefined);
+    expect(said.join('')).toMatch(
+      /SIDERO_SIDEROLINK_INTERFACE_TAKEN: The network interface tk\d+ is there already, and is no WireGuard of ours \(veth\)/,
+    );
+  });
+
+  test('a second management plane on one host is told that the first has it', async () => {
+    const name = `tk${process.pid}`;
+    const first = await holdName(name);
+    await expect(holdName(name)).rejects.toMatchObject({
+      code: 'SIDERO_SIDEROLINK_INTERFACE_TAKEN',
+      details: { interface: name, kind: 'another process of Sidero on this host has it' },
+    });
+    await first[Symbol.asyncDispose]();
+    await using next = await holdName(name);
+    expect(next).toBeDefined();
   });
 });
 

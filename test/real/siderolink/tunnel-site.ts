@@ -49,6 +49,8 @@ export interface TunnelSite extends AsyncDisposable {
 export interface TunnelSiteOptions {
   /** Option of the plugin. */
   readonly tunnel: 'user-space' | 'kernel' | 'auto';
+  /** Name of the interface. Default: one of its own. */
+  readonly interface?: string;
   /** What the command line of the management plane begins with. */
   readonly wrapper?: readonly [string, ...string[]];
   /** Gets what the management plane says. */
@@ -68,7 +70,10 @@ export async function tunnelSite(options: TunnelSiteOptions): Promise<TunnelSite
   }
 }
 
-async function startOn(stack: AsyncDisposableStack, { tunnel, wrapper, path, said: log = [] }: TunnelSiteOptions): Promise<TunnelSite> {
+async function startOn(
+  stack: AsyncDisposableStack,
+  { tunnel, wrapper, path, interface: device = `sl${process.pid}`, said: log = [] }: TunnelSiteOptions,
+): Promise<TunnelSite> {
   const dir = await mkdtemp(join(tmpdir(), 'siderolink-'));
   stack.defer(() => rm(dir, { recursive: true, force: true }));
   const server = stack.use(await createNamespace());
@@ -76,7 +81,6 @@ async function startOn(stack: AsyncDisposableStack, { tunnel, wrapper, path, sai
   await wire(server, node);
   const [api, http, diagnostics] = (await freePorts(3)) as [number, number, number];
   for (const port of [api, http, diagnostics]) stack.use(await forward(server, { port, dir, clients: 'outside' }));
-  const device = `sl${process.pid}`;
   const config = join(dir, 'sidero.config.json');
   await writeFile(config, configOf({ api, http, diagnostics, device, tunnel }));
   let plane: ManagementPlane | undefined;
