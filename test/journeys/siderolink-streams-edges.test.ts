@@ -122,14 +122,16 @@ test('what a machine says is not written for the one that has its address now, n
 test('a binding that is younger than what is known here is asked for, and nobody is asked for twice in a row', async () => {
   await using sidero = await testSidero({ objects: [aServer()] });
   const directory = new LiveDirectory(sidero.resources);
-  expect(await directory.find('127.0.0.2')).toBeUndefined();
+  expect(await directory.findMachine('127.0.0.2')).toBeUndefined();
   await sidero.resources.create(ServerBindingKind, aLinkedBinding());
-  expect(await directory.find('127.0.0.2')).toBeUndefined();
-  await until(async () => expect(await directory.find('127.0.0.2')).toMatchObject({ server_uuid: FIXTURE_UUID, cluster: 'rack-1' }));
-  expect(directory.byAddress('127.0.0.2')).toBeUndefined();
+  expect(await directory.findMachine('127.0.0.2')).toBeUndefined();
+  await until(async () =>
+    expect(await directory.findMachine('127.0.0.2')).toMatchObject({ names: { server_uuid: FIXTURE_UUID, cluster: 'rack-1' } }),
+  );
+  expect(directory.machineAt('127.0.0.2')).toBeUndefined();
   const stop = new AbortController();
   const running = directory.run(stop.signal);
-  await until(() => expect(directory.byAddress('127.0.0.2')).toMatchObject({ server_uuid: FIXTURE_UUID }));
+  await until(() => expect(directory.machineAt('127.0.0.2')).toMatchObject({ names: { server_uuid: FIXTURE_UUID } }));
   stop.abort();
   await running;
 });
@@ -139,13 +141,13 @@ test('two bindings with one address are nobody, until one is gone', async () => 
   const directory = new LiveDirectory(sidero.resources);
   const stop = new AbortController();
   const running = directory.run(stop.signal);
-  await until(() => expect(directory.byAddress('127.0.0.2')).toBeDefined());
+  await until(() => expect(directory.machineAt('127.0.0.2')).toBeDefined());
   const twin = aLinkedBinding('127.0.0.2', '11111111-0000-4000-8000-000000000000');
   await sidero.resources.create(ServerBindingKind, twin);
-  await until(() => expect(directory.byAddress('127.0.0.2')).toBeUndefined());
-  expect(await directory.find('127.0.0.2')).toBeUndefined();
+  await until(() => expect(directory.machineAt('127.0.0.2')).toBeUndefined());
+  expect(await directory.findMachine('127.0.0.2')).toBeUndefined();
   await sidero.resources.remove(ServerBindingKind, { name: twin.metadata.name });
-  await until(() => expect(directory.byAddress('127.0.0.2')).toMatchObject({ server_uuid: FIXTURE_UUID }));
+  await until(() => expect(directory.machineAt('127.0.0.2')).toMatchObject({ names: { server_uuid: FIXTURE_UUID } }));
   stop.abort();
   await running;
 });
@@ -158,7 +160,7 @@ test('while the API is away no event is acknowledged, and logs still come', asyn
   const stop = new AbortController();
   away.resources.start(stop.signal);
   const running = directory.run(stop.signal);
-  await until(() => expect(directory.byAddress('127.0.0.2')).toBeDefined());
+  await until(() => expect(directory.machineAt('127.0.0.2')).toBeDefined());
   await sidero.close();
   const given = { resources: away.resources, directory, log: silentLogger(), metrics: createMetrics() };
   const taken: unknown[] = [];

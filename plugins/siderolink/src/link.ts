@@ -1,5 +1,4 @@
 /** What the rooms of this plugin have in common; nothing here does anything. */
-import type { MachineNames } from '@sidero/core';
 
 /** Who this installation is, from the Secret `siderolink`. */
 export interface Installation {
@@ -31,12 +30,4 @@ export interface LinkPlace {
   readonly host: string;
   /** Whether an address is in the tunnel, and not our own. */
   isMachine(address: string): boolean;
-}
-
-/** Tells who talks from an address in the tunnel. */
-export interface MachineDirectory {
-  /** From what is known here. Undefined: nobody that is known. */
-  byAddress(address: string): MachineNames | undefined;
-  /** The same, and asks the API itself when nobody is known here: the binding may be younger than our copy of it. */
-  find(address: string): Promise<MachineNames | undefined>;
 }

@@ -1,6 +1,6 @@
 import { definePlugin, integer, list, type Setting, text } from '@sidero/core';
 import * as z from 'zod';
-import { addStreams } from './streams.ts';
+import { addStreams } from './add-streams.ts';
 import { addTunnel } from './add-tunnel.ts';
 import { bundlePart } from './bundle-part.ts';
 import { addExplainer } from './explain/add-explainer.ts';

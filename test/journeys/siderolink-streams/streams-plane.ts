@@ -4,7 +4,7 @@ import { aBinding, FIXTURE_UUID, testSidero, type TestSidero, type TestSideroOpt
 import * as z from 'zod';
 import type { LinkPlace } from '../../../plugins/siderolink/src/link.ts';
 import { options as siderolinkOptions } from '../../../plugins/siderolink/src/plugin.ts';
-import { addStreams } from '../../../plugins/siderolink/src/streams.ts';
+import { addStreams } from '../../../plugins/siderolink/src/add-streams.ts';
 import { MachineKind } from '../clusters/cluster-api.ts';
 import { freeTcpPorts } from './talos-node.ts';
 

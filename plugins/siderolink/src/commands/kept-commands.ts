@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import type { Writable } from 'node:stream';
 import type { Sidero } from '@sidero/core';
 import { type LineSelection, readKeptLines } from '../kept/read-kept-lines.ts';
-import { failure } from './errors.ts';
+import { failure } from '../errors.ts';
 import { type LineOptions, selectionOf } from './line-options.ts';
 import { readRemote } from './read-remote.ts';
 import { streamPath } from './stream-commands.ts';

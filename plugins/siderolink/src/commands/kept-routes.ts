@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { leadingHost, type Sidero, SideroError } from '@sidero/core';
 import { type LineSelection, readKeptLines } from '../kept/read-kept-lines.ts';
-import { failure } from './errors.ts';
+import { failure } from '../errors.ts';
 import { isServerName, KEPT_KINDS } from './kept-commands.ts';
 import { selectionOf } from './line-options.ts';
 

@@ -1,6 +1,6 @@
 import { duration } from '@sidero/core';
 import type { LineSelection } from '../kept/read-kept-lines.ts';
-import { failure } from './errors.ts';
+import { failure } from '../errors.ts';
 
 /** What `sidero logs` and `sidero events` are told. */
 export interface LineOptions {

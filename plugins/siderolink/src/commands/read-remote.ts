@@ -6,7 +6,7 @@ import type { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { messageOf, SideroError } from '@sidero/core';
 import type { LineSelection } from '../kept/read-kept-lines.ts';
-import { failure } from './errors.ts';
+import { failure } from '../errors.ts';
 
 /** Where lines of a server are read from. */
 export interface RemoteLines {

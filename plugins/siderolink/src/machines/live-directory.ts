@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Change, hasCode, type KubeObject, type MachineNames, type ResourceClient, type ServerBinding, ServerBindingKind } from '@sidero/core';
-import type { MachineDirectory } from '../link.ts';
+import { type Change, hasCode, type KubeObject, type ResourceClient, type ServerBinding, ServerBindingKind } from '@sidero/core';
 import { MetalMachineKind, ownerMachineOf } from './kinds.ts';
 import { linkAddress, type LinkedMachine, linkedMachine, metalMachineKey } from './linked-machine.ts';
 
@@ -18,7 +17,7 @@ interface Entry {
 }
 
 /** Who is who in the tunnel, from ServerBindings and MetalMachines as they are now. */
-export class LiveDirectory implements MachineDirectory {
+export class LiveDirectory {
   readonly #resources: ResourceClient;
   readonly #byUuid = new Map<string, Entry>();
   /** Two bindings with one address tell nothing about who it is. */
@@ -46,14 +45,7 @@ export class LiveDirectory implements MachineDirectory {
     signal.addEventListener('abort', () => this.#onLeave.delete(left), { once: true });
   }
 
-  byAddress(address: string): MachineNames | undefined {
-    return this.machineAt(address)?.names;
-  }
-
-  async find(address: string): Promise<MachineNames | undefined> {
-    return (await this.findMachine(address))?.names;
-  }
-
+  /** Who talks from an address in the tunnel, from what is known here. Undefined: nobody that is known. */
   machineAt(address: string): LinkedMachine | undefined {
     const uuids = this.#byAddress.get(address);
     if (uuids?.size !== 1) return undefined;
@@ -61,7 +53,7 @@ export class LiveDirectory implements MachineDirectory {
     return undefined;
   }
 
-  /** As `find`. @throws what reading ServerBindings throws */
+  /** The same, and asks the API itself when nobody is known here: the binding may be younger than our copy. @throws what reading ServerBindings throws */
   async findMachine(address: string): Promise<LinkedMachine | undefined> {
     const known = this.machineAt(address);
     if (known || this.#isUnknown(address)) return known;

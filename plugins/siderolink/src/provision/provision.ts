@@ -4,9 +4,9 @@ import type { InstallationDesk, KnownInstallation } from '../installation/instal
 import { parseKey } from '../installation/keys.ts';
 import { canonicalAddress, withoutPrefix } from '../installation/network.ts';
 import { PENDING_ANNOTATION } from '../peers/peer-keeper.ts';
-import type { ProvisionRequest } from '../protocol/siderolink_pb.ts';
 import type { TunnelState } from '../tunnel/tunnel-service.ts';
 import { Arrivals } from './arrivals.ts';
+import { type Asked, askedOf, type Request, uuidOf } from './asked.ts';
 import { hasOwnArgument } from './own-argument.ts';
 import {
   type Admitted,
@@ -30,7 +30,6 @@ export const VERSION_ANNOTATION = 'metal.sidero.dev/talos-version';
 const PEER_MS = 5000;
 /** Of Events about who was not let in. */
 export const REFUSED_REASON = 'SideroLink Refused';
-const MAX_CHARACTERS = 256;
 /** Draws of an address: of 2^64, one is enough. */
 const ATTEMPTS = 32;
 
@@ -40,23 +39,6 @@ export interface Joined {
   /** With prefix length. */
   readonly address: string;
   readonly admitted: string;
-}
-
-type Request = Pick<ProvisionRequest, 'nodeUuid' | 'nodePublicKey'> & {
-  readonly joinToken?: string | undefined;
-  readonly nodeUniqueToken?: string | undefined;
-  readonly talosVersion?: string | undefined;
-};
-
-/** A request that was looked at. */
-interface Asked {
-  readonly uuid: string;
-  readonly publicKey: string;
-  readonly token: string;
-  readonly machineToken: string;
-  readonly talosVersion: string;
-  /** Where the call came from. */
-  readonly from: string;
 }
 
 export interface ProvisionOptions {
@@ -254,29 +236,4 @@ function note(draft: ServerBinding, { machineToken, publicKey, talosVersion }: A
   if (machineToken !== '' && admitted !== 'unproven') annotations[PIN_ANNOTATION] = pinOf(draft, machineToken);
   if (talosVersion !== '') annotations[VERSION_ANNOTATION] = talosVersion;
   if (Object.keys(annotations).length > 0) draft.metadata.annotations = annotations;
-}
-
-function uuidOf(text: string): string {
-  const uuid = text.toLowerCase();
-  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(uuid)) return uuid;
-  throw failure('SIDERO_PROVISION_INVALID', { field: 'node_uuid', problem: 'is no UUID' });
-}
-
-function askedOf(uuid: string, request: Request, from: string): Asked {
-  const parsed = parseKey(textOf('node_public_key', request.nodePublicKey));
-  if ('problem' in parsed) throw failure('SIDERO_PROVISION_KEY_INVALID', { problem: parsed.problem });
-  const talosVersion = textOf('talos_version', request.talosVersion);
-  return {
-    uuid,
-    publicKey: parsed.key,
-    token: textOf('join_token', request.joinToken),
-    machineToken: textOf('node_unique_token', request.nodeUniqueToken),
-    talosVersion: /^v?\d+\.\d+\.\d+[\w.+-]*$/.test(talosVersion) ? talosVersion : '',
-    from,
-  };
-}
-
-function textOf(field: string, text = ''): string {
-  if (text.length > MAX_CHARACTERS) throw failure('SIDERO_PROVISION_INVALID', { field, problem: `is longer than ${MAX_CHARACTERS} characters` });
-  return text;
 }

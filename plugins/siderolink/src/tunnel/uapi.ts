@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { messageOf } from '@sidero/core';
 import { failure } from '../errors.ts';
 import { keyFromHex, keyToHex } from '../installation/keys.ts';
-import { hostPort, withoutPrefix } from '../installation/network.ts';
+import { withoutPrefix } from '../installation/network.ts';
 import type { PeerChange, PeerState } from './tunnel.ts';
 
 /** WireGuard's configuration protocol over a Unix socket: lines of `key=value`, an empty line at the end. */
@@ -88,6 +88,3 @@ async function callOnce(path: string, lines: string): Promise<string> {
   if (errno !== '0') throw new Error(`errno ${errno ?? 'missing'}`);
   return answer;
 }
-
-/** `host:port` in the one form that WireGuard takes. */
-export const endpointOf = hostPort;
