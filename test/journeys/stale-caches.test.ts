@@ -2,6 +2,7 @@ import {
   type BootPass,
   type Claim,
   conditionOf,
+  definePlugin,
   FENCE_ANNOTATION,
   type Kind,
   type KubeObject,
@@ -13,9 +14,10 @@ import {
   ServerKind,
 } from '@sidero/core';
 import { caps, type MetalMachine, MetalMachineKind } from '@sidero/plugin-caps';
-import { aBinding, aHardware, aServer, type Overrides, simulatedPower } from '@sidero/testing';
+import { aBinding, aBootRequest, aHardware, aServer, type Overrides, simulatedPower } from '@sidero/testing';
 import { MemoryChassis, NO_OVERRIDE, SimulatedBmc } from '@sidero/testing/bmc';
 import { describe, expect, test, vi } from 'vitest';
+import * as z from 'zod';
 import { ClusterKind, createCluster, createMachine, metalMachine, setPaused } from './clusters/cluster-api.ts';
 import { StaleRack } from './clusters/stale-rack.ts';
 
@@ -320,5 +322,69 @@ describe('a server in use', () => {
     expect(uid).toBeDefined();
     await over;
     expect(await uidNow()).toBe(uid);
+  });
+});
+
+describe('a machine that is to be installed', () => {
+  const request = (number: number) => aBootRequest({ uuid: uuid(number) });
+
+  test('counts as dirty from the moment it is told to boot: the ServerBinding may be lost before the loop over servers has looked', async () => {
+    const chassis = new MemoryChassis();
+    const bmc = new SimulatedBmc({ chassis });
+    const [asked, answer] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    // Holds the loop up where it asks whether a clean server that is on may be switched off.
+    const slow = definePlugin({
+      name: 'slow',
+      options: z.strictObject({}),
+      setup: ({ hooks }) =>
+        hooks.wipe.tapPromise('slow', async (plan) => {
+          asked.resolve();
+          await answer.promise;
+          return plan;
+        }),
+    });
+    await using rack = await StaleRack.start({ objects: [server(1)], site: SITE, plugins: [simulatedPower(() => bmc), slow()] });
+    const { sidero, truth } = rack;
+    const name = uuid(1);
+    const now = async () => (await truth.get(ServerKind, { name }, { live: true }))!;
+    await until(async () => expect((await now()).status?.step?.name).toBe('Clean'));
+    chassis.powerOn(NO_OVERRIDE);
+    await asked.promise;
+    await bound(rack, name);
+    await until(async () => expect(await sidero.kernel.lifecycle.boot(request(1))).toMatchObject({ target: 'environment' }));
+    expect((await now()).status).toMatchObject({ isClean: false, inUse: false });
+    await truth.remove(ServerBindingKind, { name });
+    answer.resolve();
+    // As one that was in use.
+    await until(async () => expect((await now()).status?.powerAction?.purpose).toBe('wipe'));
+  });
+
+  test('and was wiped before: the end of that wipe, told once more, makes it clean no more', async () => {
+    const boot = { id: 'the-boot', address: '127.0.0.1', mac: '', handedAt: new Date().toISOString(), wipeHandedAt: new Date().toISOString() };
+    const status = { isClean: false, boot, wipe: { state: 'done', attempt: 1, method: 'insecure', endedAt: boot.handedAt } };
+    await using rack = await StaleRack.start({ objects: [server(1, { status } as Overrides<Server>)], site: SITE });
+    const pass = { uuid: uuid(1), bootId: boot.id, proven: true };
+    await expect(rack.sidero.kernel.lifecycle.wiped(pass)).rejects.toMatchObject({ code: 'SIDERO_WIPE_NOT_HANDED' });
+    expect((await rack.truth.get(ServerKind, { name: uuid(1) }, { live: true }))?.status?.isClean).toBe(false);
+  });
+
+  test('waits until its MetalMachine says that it has it: without that nobody would know whose it is, should the ServerBinding be lost', async () => {
+    await using rack = await StaleRack.start({ objects: [server(1)], site: SITE, plugins: [caps()] });
+    const { sidero, truth, watches } = rack;
+    const name = uuid(1);
+    await createCluster(truth);
+    watches.hold(MetalMachineKind);
+    const { metadata } = await createMachine(truth, 'cp-1');
+    const spec = { metalMachineRef: { kind: 'MetalMachine', namespace: 'default', name: 'cp-1', uid: metadata.uid } };
+    await truth.create(ServerBindingKind, aBinding({ metadata: { name }, spec } as Overrides<ServerBinding>));
+    await until(async () => expect(await sidero.resources.get(ServerBindingKind, { name })).toBeDefined());
+    expect(await sidero.kernel.lifecycle.boot(request(1))).toMatchObject({
+      target: 'wait',
+      status: 503,
+      reason: expect.stringContaining('cp-1') as string,
+    });
+    watches.release();
+    await until(async () => expect(await sidero.kernel.lifecycle.boot(request(1))).toMatchObject({ target: 'environment' }));
+    expect((await metalMachine(truth, 'cp-1'))?.spec?.providerID).toBe(`sidero://${name}`);
   });
 });

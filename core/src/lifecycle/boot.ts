@@ -16,6 +16,7 @@ export function createBootStage(context: StageContext): (request: BootRequest) =
     const facts = await factsOf(context, request.uuid);
     const wanted = await planOf(context, facts, request);
     const plan = checked(await hooks.boot.promise(wanted, request));
+    if (plan.target === 'environment' && !request.peek) await soil(context, request.uuid);
     return plan.target === 'agent' && !request.peek ? handOut(plan, request, facts.server) : plan;
   };
   return async (request) => {
@@ -40,6 +41,18 @@ export function createBootStage(context: StageContext): (request: BootRequest) =
     const environment = await stage.resources.get(EnvironmentKind, { name: target.name });
     return planEnvironment(target, environment, environment ? await stage.localCopy(environment) : { ready: true });
   }
+}
+
+/**
+ * From now on somebody writes to its disks. The loop over servers, which may be late or have ended, also says so; but should the ServerBinding get
+ * lost before that, nothing else would, and the next machine would get them as clean.
+ */
+async function soil({ resources }: StageContext, uuid: string): Promise<void> {
+  await resources.change(ServerKind, { name: uuid }, (draft) => {
+    if (draft.status?.isClean !== true) return false;
+    draft.status = { ...draft.status, isClean: false };
+    return undefined;
+  });
 }
 
 async function factsOf({ resources }: StageContext, uuid: string): Promise<BootFacts> {

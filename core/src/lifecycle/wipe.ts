@@ -178,6 +178,7 @@ function refuseStrangers(draft: Server, pass: BootPass): void {
   if (!wasHanded(draft, pass)) throw refused('this boot was not handed a wipe');
   if (!draft.spec?.accepted) throw refused('it is not accepted');
   const { state, message = state } = draft.status?.wipe ?? {};
+  if (state === 'done' && !draft.status?.isClean) throw refused('it was used since that wipe');
   if (state === 'failed' || state === 'stalled' || state === 'refused') throw refused(`its wipe had ended before: ${message}`);
 }
 

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -17,6 +17,7 @@ import { type ApiServer, startApiServer } from '@sidero/plugin-apiserver';
 import { bootIpxe } from '@sidero/plugin-boot-ipxe';
 import { capsCustomResources } from '@sidero/plugin-caps';
 import {
+  anEnvironment,
   createWithStatus,
   fleet,
   type Plane,
@@ -54,11 +55,13 @@ export class StaleRack implements AsyncDisposable {
     const dataDir = await mkdtemp(join(tmpdir(), 'sidero-stale-'));
     stack.defer(() => rm(dataDir, { recursive: true, force: true }));
     await writeStandIns(dataDir);
+    await writeEnvironment(dataDir);
     const api = await startApiServer({ customResources: kinds() });
     stack.defer(() => api.close());
     const truth = clientOf(api);
     stack.defer(() => truth.close());
-    for (const object of objects) await createWithStatus(truth, object);
+    const environment = anEnvironment({ spec: { kernel: { url: undefined, args: [] }, initrd: undefined } });
+    for (const object of [environment, ...objects]) await createWithStatus(truth, object);
     const watches = stack.use(await HeldWatches.start(api));
     const { sidero, plane } = await startPlane({
       dataDir,
@@ -95,6 +98,13 @@ export class StaleRack implements AsyncDisposable {
     this.watches.release();
     await this.#stack.disposeAsync();
   }
+}
+
+/** The files of the Environment `default`, that nobody boots. */
+async function writeEnvironment(dataDir: string): Promise<void> {
+  const folder = join(dataDir, 'env', 'default');
+  await mkdir(folder, { recursive: true });
+  await Promise.all(['vmlinuz', 'initramfs.xz'].map((name) => writeFile(join(folder, name), 'not Talos\n')));
 }
 
 function kinds(): readonly CustomResource[] {

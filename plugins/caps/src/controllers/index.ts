@@ -1,6 +1,6 @@
 import type { Sidero } from '@sidero/core';
 import type { ClusterApi } from '../cluster-api-version.ts';
-import { holdForBinding } from './boot-hold.ts';
+import { holdForBinding, holdForRecord } from './boot-hold.ts';
 import { tellBootTrouble } from './boot-trouble.ts';
 import { declareIndexes } from './metal-machine-facts.ts';
 import { metalClusters } from './metal-clusters.ts';
@@ -25,6 +25,7 @@ export function addControllers(sidero: Sidero, given: { readonly clusterApi: Clu
   hooks.boot.tapPromise('caps', (plan, request) => holdForBinding(resources, plan, request));
   const bootParts = { ...parts, reminders: new Reminders() };
   hooks.boot.tapPromise('caps', (plan, request) => tellBootTrouble(bootParts, plan, request));
+  hooks.boot.tapPromise('caps', (plan, request) => holdForRecord(resources, plan, request));
   services.add({
     name: 'workload-clusters',
     where: 'leader',
