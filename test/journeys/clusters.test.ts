@@ -352,6 +352,38 @@ describe('a server that is in use', () => {
     expect(bmc.control.actions).not.toContain('off');
   });
 
+  test('is given to nobody else while its ServerBinding is lost, not even when its Server still says clean', async () => {
+    await using sidero = await installed();
+    const { resources } = sidero;
+    const paused = { 'cluster.x-k8s.io/paused': '' };
+    await resources.change(MetalMachineKind, { namespace, name: 'cp-1' }, ({ metadata }) => {
+      metadata.annotations = { ...metadata.annotations, ...paused };
+    });
+    await until(async () =>
+      expect((await metalMachine(resources, 'cp-1'))?.status?.v1beta2?.conditions).toContainEqual(
+        expect.objectContaining({ type: 'Paused', status: 'True' }),
+      ),
+    );
+    await resources.remove(ServerBindingKind, { name: uuid(1) });
+    await resources.change(ServerKind, { name: uuid(1) }, (draft) => void (draft.status = { ...draft.status, isClean: true, inUse: false }));
+    await createMachine(resources, 'cp-2');
+    await createMachine(resources, 'cp-3', { spec: { serverRef: { kind: 'Server', name: uuid(1) } } });
+    for (const name of ['cp-2', 'cp-3'])
+      await until(async () =>
+        expect(await readyOf(resources, name)).toMatchObject({
+          reason: 'NoServerFits',
+          message: expect.stringContaining('held by MetalMachine default/cp-1'),
+        }),
+      );
+    expect(await binding(resources, 1)).toBeUndefined();
+    await resources.change(
+      MetalMachineKind,
+      { namespace, name: 'cp-1' },
+      ({ metadata }) => void delete metadata.annotations?.['cluster.x-k8s.io/paused'],
+    );
+    await until(async () => isWhole(await binding(resources, 1)));
+  });
+
   test('does not boot the agent while its ServerBinding is lost', async () => {
     await using sidero = await installed();
     const { resources, lifecycle } = sidero;

@@ -1,5 +1,6 @@
 import type { Sidero } from '@sidero/core';
 import type { ClusterApi } from '../cluster-api-version.ts';
+import { rejectHeld } from './allocate-hold.ts';
 import { holdForBinding, holdForRecord } from './boot-hold.ts';
 import { tellBootTrouble } from './boot-trouble.ts';
 import { declareIndexes } from './metal-machine-facts.ts';
@@ -22,6 +23,7 @@ export function addControllers(sidero: Sidero, given: { readonly clusterApi: Clu
   controllers.add(serverBindings(parts));
   controllers.add(nodeProviderIds({ ...parts, workloads }));
   hooks.wipe.tapPromise('caps', (plan, server) => ('hold' in plan ? Promise.resolve(plan) : holdForMachines(parts, plan, server)));
+  hooks.allocate.tapPromise('caps', (selection) => rejectHeld(resources, selection));
   hooks.boot.tapPromise('caps', (plan, request) => holdForBinding(resources, plan, request));
   const bootParts = { ...parts, reminders: new Reminders() };
   hooks.boot.tapPromise('caps', (plan, request) => tellBootTrouble(bootParts, plan, request));
