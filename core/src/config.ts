@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { cosmiconfig, type CosmiconfigResult } from 'cosmiconfig';
 import * as z from 'zod';
 import { failure, SideroError } from './errors.ts';
+import { isMeant } from './errors/nearest.ts';
 import { PLUGIN_API, type Plugin } from './plugin.ts';
 import { boolean, duration, integer, readSetting, text, type Setting, type Variables } from './settings.ts';
 
@@ -100,13 +101,18 @@ export function checkConfig(config: SideroConfig, given: { file: string; variabl
   const parsed = options.safeParse({ ...rest, ...Object.fromEntries(overrides.filter(([, value]) => value !== undefined)) });
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
-    const key = issue?.code === 'unrecognized_keys' ? issue.keys[0]! : (issue?.path.join('.') ?? '');
-    throw failure('SIDERO_CONFIG_INVALID', { file: given.file, key, problem: issue?.message ?? '' });
+    const unknown = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
+    const problem = unknown ? `there is no such key; ${isMeant(unknown, Object.keys(options.shape))}`.replace(/; $/, '') : (issue?.message ?? '');
+    throw failure('SIDERO_CONFIG_INVALID', { file: given.file, key: unknown ?? issue?.path.join('.') ?? '', problem });
   }
   const seen = new Set<string>();
   plugins.forEach((plugin, index) => {
     if (seen.has(plugin.name))
-      throw failure('SIDERO_PLUGIN_INVALID', { file: given.file, index, problem: `is a second plugin named "${plugin.name}"` });
+      throw failure('SIDERO_PLUGIN_INVALID', {
+        file: given.file,
+        index,
+        problem: `is a second plugin named "${plugin.name}": give one call all its options`,
+      });
     seen.add(plugin.name);
   });
   return { file: given.file, options: parsed.data, plugins };

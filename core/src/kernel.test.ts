@@ -136,3 +136,12 @@ test('what has no name is refused, naming plugin and registry', () => {
   const nameless = plugin('racks', ({ diskBoots }) => diskBoots.add({} as never));
   expect(() => kernelOf(nameless)).toThrow('Plugin "racks" adds something without a name to diskBoots.');
 });
+
+test.each(['My Plugin', 'taken'])('no plugin may be named %j', (name) => {
+  expect(() =>
+    kernelOf(
+      plugin('taken', () => undefined),
+      plugin(name, () => undefined),
+    ),
+  ).toThrow(`A plugin cannot be named "${name}"`);
+});

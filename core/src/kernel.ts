@@ -1,6 +1,7 @@
 import type { BundlePart } from './bundle/bundle-part.ts';
 import { failure } from './errors.ts';
 import { blameSetup } from './errors/blame-setup.ts';
+import { checkPluginNames } from './errors/plugin-names.ts';
 import { createHooks, type LifecycleHooks } from './hooks.ts';
 import { createLifecycle, type Lifecycle } from './lifecycle/index.ts';
 import { createAgentCopy, localCopy } from './lifecycle/local-copy.ts';
@@ -70,7 +71,7 @@ const createTables = () => ({
 
 /**
  * Sets every plugin up, in order.
- * @throws SIDERO_OPTION_INVALID, SIDERO_REGISTRY_CONFLICT, SIDERO_SETTING_INVALID
+ * @throws SIDERO_OPTION_INVALID, SIDERO_PLUGIN_NAME_INVALID, SIDERO_PLUGIN_SETUP_FAILED, SIDERO_REGISTRY_CONFLICT, SIDERO_SETTING_INVALID
  */
 export function createKernel(options: KernelOptions): Kernel {
   const { site, resources, variables, log, metrics } = options;
@@ -95,6 +96,7 @@ export function createKernel(options: KernelOptions): Kernel {
   const tokens = createMachineTokens(resources);
   const found: Found = { isComplete: false, routes: [], managementRoutes: [], grpcServices: [], controllers: [], clusters: [] };
 
+  checkPluginNames(options.plugins);
   for (const plugin of options.plugins) {
     const shared = { hooks, lifecycle, resources, power, tokens, site, variables, metrics, log: log.child({ plugin: plugin.name }) };
     const sidero = { ...shared, ...registriesFor(plugin.name, tables, found) };

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { failure, type SideroError } from './errors.ts';
+import { optionFailure } from './errors/option-failure.ts';
 import { readSetting, type Setting, type Variables } from './settings.ts';
 import type { Sidero } from './sidero.ts';
 
@@ -51,7 +51,7 @@ export function definePlugin<S extends z.ZodType>(definition: PluginDefinition<S
       const parsed = definition.options.safeParse({ ...(given[0] as object | undefined), ...overrides });
       if (!parsed.success) {
         const given = settings.filter(([key]) => key in overrides).map(([key, setting]) => [key, setting.variable] as const);
-        throw optionFailure(definition.name, parsed.error, new Map(given));
+        throw optionFailure(definition, parsed.error, new Map(given));
       }
       // Void, but what an async function returns shows that it is one.
       return definition.setup(sidero, parsed.data);
@@ -63,15 +63,4 @@ export function definePlugin<S extends z.ZodType>(definition: PluginDefinition<S
 function readSettings(settings: readonly [string, Setting<unknown>][], variables: Variables): Record<string, unknown> {
   const values = settings.map(([key, setting]) => [key, readSetting(setting, variables)] as const);
   return Object.fromEntries(values.filter(([, value]) => value !== undefined));
-}
-
-function optionFailure(plugin: string, error: z.ZodError, fromVariables: ReadonlyMap<string, string>): SideroError {
-  const [issue] = error.issues;
-  const unknown = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
-  return failure('SIDERO_OPTION_INVALID', {
-    plugin,
-    key: unknown ?? (issue?.path.join('.') || '(all)'),
-    problem: issue?.message ?? error.message,
-    from: fromVariables.get(String(issue?.path[0])) ?? 'the config file',
-  });
 }

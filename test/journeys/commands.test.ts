@@ -115,7 +115,7 @@ describe('sidero power', { timeout: 60_000 }, () => {
     const refused = await command('power', 'on', IN_USE);
     expect(refused).toMatchObject({ stdout: '', thrown: { code: 'SIDERO_REQUEST_FAILED' } });
     expect(String(refused.thrown)).toContain(`Server ${IN_USE}: power-on was not done: nobody manages its power`);
-    expect(await command('power', 'on', 'nobody')).toMatchObject({ thrown: { message: 'Server nobody does not exist.' } });
+    expect(await command('power', 'on', 'nobody')).toMatchObject({ thrown: { message: 'There is no Server nobody.' } });
     expect(await command('power', 'on', FIXTURE_UUID, '--wait', '5s', '--kubeconfig', join(folder, 'none'))).toMatchObject({
       thrown: { code: 'SIDERO_KUBECONFIG_MISSING' },
     });
@@ -205,7 +205,13 @@ describe('without a sidero that answers, as while it is restarted', { timeout: 1
 test('an error ends the process with 1 and says what to do next', { timeout: 120_000 }, async () => {
   const given = ['--conditions=source', program, 'why', 'nobody', '--kubeconfig', kubeconfig];
   const ended = await promisify(execFile)(process.execPath, given).catch((thrown: unknown) => thrown);
-  expect(ended).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(/^sidero: SIDERO_RESOURCE_MISSING: .*\n {2}Next: /) as string });
+  expect(ended).toMatchObject({ code: 1, stdout: '', stderr: expect.stringMatching(/^sidero: SIDERO_SERVER_UNKNOWN: .*\n {2}Next: /) as string });
+});
+
+test('a server whose name is not whole is found', { timeout: 60_000 }, async () => {
+  const whole = expect.stringContaining(FIXTURE_UUID) as string;
+  expect(await command('why', FIXTURE_UUID.slice(0, 9))).toMatchObject({ thrown: { code: 'SIDERO_SERVER_UNKNOWN', next: whole } });
+  expect(await command('why', aServer().spec!.hostname!)).toMatchObject({ thrown: { code: 'SIDERO_SERVER_UNKNOWN', next: whole } });
 });
 
 test('when sidero stops, it logs out of every BMC', { timeout: 60_000 }, async () => {

@@ -12,7 +12,7 @@ interface Answer {
 /**
  * Writes a request on a Server and waits for the answer of the sidero that runs. What was not begun in time is taken back: nobody wants a
  * machine switched off an hour later. Undefined when nothing was to be waited for.
- * @throws SIDERO_REQUEST_FAILED, SIDERO_REQUEST_UNANSWERED, SIDERO_RESOURCE_MISSING
+ * @throws SIDERO_REQUEST_FAILED, SIDERO_REQUEST_UNANSWERED, SIDERO_RESOURCE_MISSING, SIDERO_SERVER_UNKNOWN
  */
 export async function askServer(following: Following, verb: RequestVerb): Promise<Server | undefined> {
   const { sidero, server: name, waitMs } = following;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
 import type { Command } from 'commander';
 import { failure } from '../errors.ts';
+import { isMeant } from '../errors/nearest.ts';
 import { createLogger } from '../log.ts';
 import { createMetrics } from '../metrics.ts';
 import { createResourceClient, type RunningResourceClient } from '../resources/kube-client.ts';
@@ -61,9 +62,12 @@ export function runningSidero(options: ApiOptions): RunningSidero {
   };
 }
 
-/** The Server as it is now. @throws SIDERO_RESOURCE_MISSING */
+/** The Server as it is now. @throws SIDERO_SERVER_UNKNOWN */
 export async function serverNamed({ resources }: Pick<RunningSidero, 'resources'>, name: string): Promise<Server> {
   const server = await resources.get(ServerKind, { name }, { live: true });
-  if (!server) throw failure('SIDERO_RESOURCE_MISSING', { kind: 'Server', name });
-  return server;
+  if (server) return server;
+  const servers = await resources.list(ServerKind, {}, { live: true });
+  const named = servers.find(({ spec }) => spec?.hostname === name)?.metadata.name;
+  const names = servers.map(({ metadata }) => metadata.name);
+  throw failure('SIDERO_SERVER_UNKNOWN', { name, meant: named ? `"${named}" has that hostname` : isMeant(name, names) });
 }

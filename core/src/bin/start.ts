@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { loadConfig, type LoadedConfig, siteSettings } from '../config.ts';
 import { failure, SideroError } from '../errors.ts';
+import { isMeant } from '../errors/nearest.ts';
 import { createLogger } from '../log.ts';
 import { flagOf, type Variables } from '../settings.ts';
 import { startSidero } from '../start.ts';
@@ -52,7 +53,7 @@ export async function variablesOf(args: readonly string[], file: string | undefi
   for (let index = 0; index < args.length; index++) {
     const [flag, inline] = splitOnce(args[index]!);
     const variable = byFlag.get(flag);
-    if (!variable) throw failure('SIDERO_FLAG_UNKNOWN', { flag });
+    if (!variable) throw failure('SIDERO_FLAG_UNKNOWN', { flag, meant: isMeant(flag, byFlag.keys()) });
     const next = args[index + 1];
     const takesNext = inline === undefined && next !== undefined && !next.startsWith('--');
     found[variable] = inline ?? (takesNext ? next : 'true');

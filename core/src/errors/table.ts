@@ -94,8 +94,8 @@ export const coreErrors = {
     next: (d: { url: string }) => `correct the Environment, or see that ${d.url || 'its URL'} can be reached from here; it is tried again.`,
   },
   SIDERO_FLAG_UNKNOWN: {
-    message: (d: { flag: string }) => `There is no flag ${d.flag}.`,
-    next: () => 'see sidero start --help, and sidero inspect for the settings of each plugin.',
+    message: (d: { flag: string; meant: string }) => `There is no flag ${d.flag}.`,
+    next: (d: { meant: string }) => `${d.meant || 'see sidero start --help'}; sidero inspect lists the settings of each plugin.`,
   },
   SIDERO_HOOK_FAILED: {
     message: (d: { hook: string; plugin: string; server?: string | undefined; cause?: unknown }) =>
@@ -124,8 +124,8 @@ export const coreErrors = {
   SIDERO_OPTION_INVALID: {
     message: (d: { plugin: string; key: string; problem: string; from: string }) =>
       `Plugin "${d.plugin}": option "${d.key}" (from ${d.from}): ${d.problem}.`,
-    next: (d: { plugin: string; key: string; from: string }) =>
-      `correct "${d.key}" of ${d.plugin}(…) in ${d.from}; \`sidero inspect\` lists the options of each plugin.`,
+    next: (d: { from: string }) =>
+      `correct ${d.from}; \`sidero inspect\` lists the options of each plugin, and the README of a plugin tells of them.`,
   },
   SIDERO_ORIGINAL_LIVE: {
     message: (d: { lease: string; holder: string }) => `The original Sidero is running on this cluster: Lease ${d.lease} is held by ${d.holder}.`,
@@ -134,6 +134,10 @@ export const coreErrors = {
   SIDERO_PLUGIN_INVALID: {
     message: (d: { file: string; index: number; problem: string }) => `${d.file}: plugins[${d.index}] ${d.problem}.`,
     next: () => 'write it as a call of what definePlugin returns, e.g. plugins: [agent({ autoAccept: true })].',
+  },
+  SIDERO_PLUGIN_NAME_INVALID: {
+    message: (d: { name: string; problem: string }) => `A plugin cannot be named "${d.name}": ${d.problem}.`,
+    next: () => 'give it another name in its definePlugin({ name: "rack-rows", … }); sidero inspect lists those that are taken.',
   },
   SIDERO_PLUGIN_NEW_REFUSED: {
     message: (d: { folder: string; problem: string }) => `No plugin is written to ${d.folder}: ${d.problem}.`,
@@ -214,6 +218,10 @@ export const coreErrors = {
     message: (d: { uuid: string; problem: string }) => `Server ${d.uuid} was refused: ${d.problem}.`,
     next: (d: { uuid: string }) =>
       `if it is the same machine with new parts: sidero adopt ${d.uuid}; else give each machine an SMBIOS UUID of its own in its firmware.`,
+  },
+  SIDERO_SERVER_UNKNOWN: {
+    message: (d: { name: string; meant: string }) => `There is no Server ${d.name}.`,
+    next: (d: { meant: string }) => `${d.meant || 'give the name of one'}; kubectl get servers shows those that are there.`,
   },
   SIDERO_SERVER_UUID_INVALID: {
     message: (d: { uuid: string; problem: string }) => `A machine with the SMBIOS UUID "${d.uuid}" was refused: ${d.problem}.`,
