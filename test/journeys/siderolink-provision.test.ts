@@ -139,6 +139,16 @@ describe('what is refused', () => {
   });
 });
 
+test('whoever has no token uses up nothing of the machine that has it', async () => {
+  await using sidero = await linkPlane();
+  const joinToken = await sidero.token();
+  const codes = await Promise.all(
+    Array.from({ length: 40 }, () => sidero.provision({ joinToken: 'A'.repeat(43) }).catch((refused: { code: status }) => refused.code)),
+  );
+  expect(new Set(codes)).toEqual(new Set([status.PERMISSION_DENIED, status.RESOURCE_EXHAUSTED]));
+  await sidero.provision({ joinToken });
+});
+
 describe('a machine whose ServerBinding is from before tokens', () => {
   test('joins without one, until it first shows one', async () => {
     await using sidero = await linkPlane({ objects: [boundServer(), theEnvironment(), joinedBefore()] });

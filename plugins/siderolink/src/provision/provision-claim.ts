@@ -60,10 +60,14 @@ export async function judgeProvision(tokens: MachineTokens, bootAuth: Site['boot
   return bootAuth === 'require' ? { refused: stranger ? 'machine' : 'key', why } : { admitted: 'unproven', why };
 }
 
+/** Whether a token is that of the machine of a binding. */
+export async function showsToken(tokens: MachineTokens, { metadata, spec }: ServerBinding, token: string): Promise<boolean> {
+  const { namespace = '', name = '' } = spec?.metalMachineRef ?? {};
+  return token !== '' && tokens.check('join', { uuid: metadata.name, metalMachine: { namespace, name } }, token);
+}
+
 async function judgeToken(tokens: MachineTokens, { binding, token, hasOwnArgument }: ProvisionClaim): Promise<ProvisionVerdict> {
-  const { namespace = '', name = '' } = binding.spec?.metalMachineRef ?? {};
-  const bound = { uuid: binding.metadata.name, metalMachine: { namespace, name } };
-  if (token !== '' && (await tokens.check('join', bound, token))) return { admitted: 'proven', why: 'it showed its token' };
+  if (await showsToken(tokens, binding, token)) return { admitted: 'proven', why: 'it showed its token' };
   // What the user wrote may carry a token of his own, which means nothing here.
   if (hasOwnArgument) return { admitted: 'own-argument', why: 'its Environment has siderolink.api= of its own' };
   if (token !== '') return { refused: 'token', why: 'its join token is not the one of this machine' };

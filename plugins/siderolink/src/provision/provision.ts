@@ -22,6 +22,7 @@ import {
   problemOfKey,
   problemOfMachine,
   type ProvisionVerdict,
+  showsToken,
 } from './provision-claim.ts';
 
 /** Annotation of a binding: the version of Talos that the machine told when it joined. */
@@ -76,8 +77,7 @@ export class Provisioning {
   async join(request: Request, from: string): Promise<Joined> {
     const { desk, state } = this.#options;
     const uuid = uuidOf(request.nodeUuid);
-    if (!this.#perServer.take(uuid)) throw failure('SIDERO_PROVISION_LIMITED', { server: uuid });
-    const binding = await this.#bindingOf(uuid);
+    const binding = await this.#bindingOf(uuid, request.joinToken);
     const asked = askedOf(uuid, request, from);
     const installation = desk.known;
     if (!installation) throw failure('SIDERO_SIDEROLINK_UNKNOWN_YET', {});
@@ -92,9 +92,12 @@ export class Provisioning {
     return { installation, address: joined.spec!.siderolink!.address, admitted: verdict.admitted };
   }
 
-  async #bindingOf(uuid: string): Promise<ServerBinding> {
-    const { resources } = this.#options.sidero;
+  async #bindingOf(uuid: string, token = ''): Promise<ServerBinding> {
+    const { resources, tokens } = this.#options.sidero;
     const known = await resources.get(ServerBindingKind, { name: uuid });
+    // Whoever has no token uses up nothing of the machine that has it.
+    const asker = known && (await showsToken(tokens, known, token)) ? `${uuid} with its token` : uuid;
+    if (!this.#perServer.take(asker)) throw failure('SIDERO_PROVISION_LIMITED', { server: uuid });
     if (!known && !this.#strangers.take('')) throw failure('SIDERO_PROVISION_UNKNOWN', { server: uuid });
     const binding = await resources.get(ServerBindingKind, { name: uuid }, { live: true });
     if (!binding) throw failure('SIDERO_PROVISION_UNKNOWN', { server: uuid });
