@@ -118,6 +118,27 @@ describe('the Node of a machine', () => {
     await until(async () => expect(await providerSet(sidero)).toMatchObject({ status: 'True' }));
   });
 
+  test('gets it again when it was made anew', { timeout: 40_000 }, async () => {
+    await addNode(workload, 'node-1');
+    vi.useFakeTimers({ toFake: ['Date'] });
+    try {
+      await using sidero = await aMachine(api.kubeconfigYaml);
+      await until(async () => expect(await providerSet(sidero)).toMatchObject({ status: 'True' }));
+      await workload.remove(NodeKind, { name: 'node-1' });
+      await addNode(workload, 'node-1');
+      vi.setSystemTime(Date.now() + 5 * 60_000);
+      // Any change of its MetalMachine; by itself it is looked at when that time is over.
+      await sidero.resources.change(
+        MetalMachineKind,
+        { namespace: 'default', name: 'cp-1' },
+        (draft) => void (draft.metadata.labels = { looked: 'at' }),
+      );
+      await until(async () => expect(await providerIdOf(workload, 'node-1')).toBe(`sidero://${FIXTURE_UUID}`));
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   test('keeps one that it has, and so do two Nodes of one label; the condition says so', async () => {
     await addNode(workload, 'node-1', { providerID: 'other://1' });
     await using sidero = await aMachine(api.kubeconfigYaml);

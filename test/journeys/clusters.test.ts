@@ -215,6 +215,22 @@ describe('a machine of a class', () => {
   });
 });
 
+test('a MetalCluster that somebody else manages is left as it is', async () => {
+  await using sidero = await aRack([]);
+  const { resources } = sidero;
+  const metadata = { namespace, name: 'theirs', annotations: { 'cluster.x-k8s.io/managed-by': 'terraform' } };
+  const { apiVersion, kind } = MetalClusterKind;
+  await resources.create(MetalClusterKind, { apiVersion, kind, metadata });
+  // One that is made later has had its turn.
+  await resources.create(MetalClusterKind, { apiVersion, kind, metadata: { namespace, name: 'ours' } });
+  await until(async () =>
+    expect((await resources.get(MetalClusterKind, { namespace, name: 'ours' }, { live: true }))?.status?.conditions).toBeDefined(),
+  );
+  const found = await resources.get(MetalClusterKind, metadata, { live: true });
+  expect(found).not.toHaveProperty('status');
+  expect(found?.metadata).not.toHaveProperty('finalizers');
+});
+
 describe('a machine whose server cannot boot', () => {
   test.each([
     [
@@ -278,6 +294,8 @@ describe('a machine that names its server', () => {
     await until(async () => expect((await metalMachine(resources, 'cp-1'))?.status?.ready).toBe(true));
     await createMachine(resources, 'cp-2', naming(1));
     await until(async () => expect(await readyOf(resources, 'cp-2')).toMatchObject({ reason: 'ServerTaken', severity: 'Error' }));
+    const told = `Server Allocation: Server ${uuid(1)} is allocated to MetalMachine default/cp-1; name another one in spec.serverRef`;
+    await until(async () => expect(await eventsAbout(resources, 'cp-2')).toEqual([told]));
     expect((await metalMachine(resources, 'cp-2'))?.spec?.providerID).toBeUndefined();
     await resources.remove(MetalMachineKind, { namespace, name: 'cp-2' });
     await until(async () => expect(await metalMachine(resources, 'cp-2')).toBeUndefined());
@@ -392,6 +410,31 @@ describe('a server that is in use', () => {
     expect(await lifecycle.boot(aBootRequest({ uuid: uuid(1) }))).toMatchObject({ target: 'wait', reason: expect.stringContaining('cp-1') });
     await setPaused(resources, false);
     await until(async () => expect(await lifecycle.boot(aBootRequest({ uuid: uuid(1) }))).toMatchObject({ target: 'disk' }));
+  });
+
+  test('whose Server object is lost is told of on MetalMachine and ServerBinding until it is back', async () => {
+    await using sidero = await installed();
+    const { resources } = sidero;
+    const { spec, metadata } = await serverNow(resources, 1);
+    await resources.remove(ServerKind, { name: uuid(1) });
+    // By force: its finalizer waits for the ServerBinding.
+    await resources.change(ServerKind, { name: uuid(1) }, (draft) => void (draft.metadata.finalizers = []));
+    await until(async () => {
+      expect(await readyOf(resources, 'cp-1')).toMatchObject({ status: 'False', reason: 'ServerMissing' });
+      const { status } = (await binding(resources, 1))!;
+      expect(status).toMatchObject({
+        ready: false,
+        conditions: expect.arrayContaining([expect.objectContaining({ type: 'ServerExists', status: 'False' })]),
+      });
+    });
+    // What Cluster API was told once is not taken back: it would replace the Machine.
+    expect((await metalMachine(resources, 'cp-1'))?.status).toMatchObject({ ready: true, initialization: { provisioned: true } });
+    const { name, labels } = metadata;
+    await resources.create(ServerKind, { ...server(1), metadata: { name, ...(labels && { labels: { ...labels } }) }, spec: structuredClone(spec!) });
+    await until(async () => {
+      expect(await readyOf(resources, 'cp-1')).toMatchObject({ status: 'True' });
+      expect((await binding(resources, 1))?.status).toMatchObject({ ready: true });
+    });
   });
 
   test('stays with its machine when somebody clears spec.serverRef', async () => {
