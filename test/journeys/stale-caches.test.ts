@@ -6,6 +6,7 @@ import {
   FENCE_ANNOTATION,
   type Kind,
   type KubeObject,
+  markFalse,
   type RunningResourceClient,
   type Server,
   type ServerBinding,
@@ -71,6 +72,27 @@ describe('the power of a clean server that is on stays on', () => {
     await until(async () => expect((await now())?.status?.step?.name).toBe(outcome));
     expect([bmc.control.actions, chassis.isOn()]).toEqual([[], true]);
   });
+});
+
+test('a server in use that is off is not switched on once its MetalMachine is gone, of which nobody here has heard: it may have been moved', async () => {
+  const chassis = new MemoryChassis({ isOn: true });
+  const bmc = new SimulatedBmc({ chassis });
+  const binding = aBinding({ metadata: { name: uuid(1) } });
+  await using rack = await StaleRack.start({ objects: [server(1), binding], site: SITE, plugins: [simulatedPower(() => bmc)] });
+  const { truth, watches } = rack;
+  const statusNow = async () => (await truth.get(ServerKind, { name: uuid(1) }, { live: true }))?.status;
+  await until(async () => expect((await statusNow())?.step?.name).toBe('InUse'));
+  watches.hold(ServerBindingKind);
+  await truth.change(ServerBindingKind, { name: uuid(1) }, (draft) => {
+    draft.status = {
+      ...draft.status,
+      conditions: markFalse([], { type: 'MetalMachineExists', reason: 'MayHaveMoved', severity: 'Warning', message: '' }, new Date()),
+    };
+  });
+  // As the installation that has it now would have it.
+  chassis.powerOff();
+  await until(async () => expect((await statusNow())?.step?.name).toBe('Doubtful'));
+  expect([bmc.control.actions, chassis.isOn()]).toEqual([[], false]);
 });
 
 describe('the disks of a dirty, free server are left alone', () => {

@@ -15,6 +15,7 @@ import {
   SideroError,
 } from '../../index.ts';
 import { isDeepStrictEqual } from 'node:util';
+import { isInDoubt } from './facts.ts';
 import { paint } from './picture.ts';
 import { type Facts, type Intent, later, type Remark, type Told } from './step.ts';
 import { Overtaken, type UnderWay } from './under-way.ts';
@@ -41,7 +42,7 @@ const AT_ONCE = { requeueAfterMs: 0 };
 
 /**
  * Switches the power: the intent is stored, under the version of the Server that was decided from; the API is asked once more whether a
- * ServerBinding came or went; then it is done, and how it came out is stored. A crash in between leaves the record as begun.
+ * ServerBinding came or went, or lost its MetalMachine; then it is done, and how it came out is stored. A crash in between leaves the record as begun.
  */
 export async function act(tools: Acting, facts: Facts, given: Given): Promise<typeof AT_ONCE> {
   const { intent } = given;
@@ -122,9 +123,11 @@ function markCycling(draft: Server, now: Date): void {
 }
 
 // Asked of the API itself, in the last moment.
-async function refuseOvertaken({ resources }: Acting, { server, boundSince }: Facts): Promise<void> {
-  const isBound = (await resources.get(ServerBindingKind, { name: server.metadata.name }, { live: true })) !== undefined;
+async function refuseOvertaken({ resources }: Acting, { server, boundSince, isDoubtful }: Facts): Promise<void> {
+  const binding = await resources.get(ServerBindingKind, { name: server.metadata.name }, { live: true });
+  const isBound = binding !== undefined;
   if (isBound !== (boundSince !== undefined)) throw new Overtaken(isBound ? 'it was allocated meanwhile' : 'it was released meanwhile');
+  if (isInDoubt(binding) && !isDoubtful) throw new Overtaken('its MetalMachine has gone meanwhile');
 }
 
 // Looked at anew, but not at once: what overtook it may not have come to our cache yet.

@@ -22,6 +22,11 @@ export interface Ground {
   readonly now: Date;
 }
 
+/** Whether a ServerBinding says that its MetalMachine is gone. */
+export function isInDoubt(binding: ServerBinding | undefined): boolean {
+  return conditionOf(binding?.status?.conditions, 'MetalMachineExists')?.status === 'False';
+}
+
 /** The facts of one server as far as they cost nothing; the power and the wipe's leave are asked for when they matter. */
 export function gatherFacts({ power, site, installation, now }: Ground, server: Server, binding: ServerBinding | undefined): Facts {
   const since = timeOf(server.status?.powerAction?.since);
@@ -30,7 +35,7 @@ export function gatherFacts({ power, site, installation, now }: Ground, server: 
     now,
     server,
     boundSince: binding && (timeOf(binding.metadata.creationTimestamp) ?? now),
-    isDoubtful: conditionOf(binding?.status?.conditions, 'MetalMachineExists')?.status === 'False',
+    isDoubtful: isInDoubt(binding),
     isOurs: fenceOf(server, installation) !== 'foreign',
     drivers: power.drivers(server),
     power: undefined,
