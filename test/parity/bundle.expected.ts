@@ -233,7 +233,7 @@ export const differences: readonly (readonly [facts: RegExp, documented: string]
   ],
   [/^may /, 'The manager is bound to roles of its own'],
   [/^service sidero-controller-manager-metrics-service/, 'has endpoints'],
-  [/^volume (config|stream)|^mount (config|stream)/, 'ConfigMap `sidero-config`'],
+  [/^(volume|mount) (config|stream|logs|events)\b/, 'ConfigMap `sidero-config`'],
   [/^security of manager: /, 'drops all capabilities'],
   [/^variable SIDERO_(?!CONTROLLER_MANAGER_)/, 'variables of our own'],
   [/^template variable NAMESPACE$/, 'in any namespace'],

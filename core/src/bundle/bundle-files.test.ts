@@ -19,6 +19,7 @@ const REGISTER: BundlePart = {
   devices: ['/dev/ttyS0'],
   followers: [{ name: 'racks', args: ['racks', '--follow'] }],
   sharedFolders: ['racks'],
+  keptFolders: ['rack-history'],
   files: { 'cluster-template-racks.yaml': 'kind: Cluster\n' },
 };
 
@@ -57,10 +58,19 @@ describe('the bundle of a plugin that nobody here knows', () => {
     const { spec } = find('Deployment', 'sidero-controller-manager') as unknown as { spec: { template: { spec: Pod } } };
     const [manager, follower] = spec.template.spec.containers;
     expect(manager?.securityContext.capabilities).toEqual({ drop: ['ALL'], add: ['NET_BIND_SERVICE', 'NET_RAW'] });
-    expect(manager?.volumeMounts.map(({ mountPath }) => mountPath)).toEqual(expect.arrayContaining(['/dev/ttyS0', '/var/lib/sidero/racks']));
+    expect(manager?.volumeMounts.map(({ mountPath }) => mountPath)).toEqual(
+      expect.arrayContaining(['/dev/ttyS0', '/var/lib/sidero/racks', '/var/lib/sidero/rack-history']),
+    );
     expect(follower).toMatchObject({ name: 'racks', command: ['sidero', 'racks', '--follow'] });
     expect(follower?.volumeMounts.map(({ mountPath }) => mountPath)).toEqual(['/var/lib/sidero/racks', '/sidero/config']);
-    expect(spec.template.spec.volumes.map(({ name }) => name)).toEqual(['cert', 'dev-ttys0', 'racks', 'config']);
+    expect(spec.template.spec.volumes.map(({ name }) => name)).toEqual(['cert', 'dev-ttys0', 'racks', 'rack-history', 'config']);
+  });
+
+  test('keeps a folder over restarts of the container, which only the manager sees', () => {
+    const { spec } = find('Deployment', 'sidero-controller-manager') as unknown as { spec: { template: { spec: Pod } } };
+    expect(spec.template.spec.volumes).toContainEqual({ name: 'rack-history', emptyDir: {} });
+    const [, follower] = spec.template.spec.containers;
+    expect(follower?.volumeMounts.map(({ mountPath }) => mountPath)).not.toContain('/var/lib/sidero/rack-history');
   });
 
   test('has its files, with their checksums', () => {

@@ -47,6 +47,8 @@ export interface BundlePart {
   readonly followers?: readonly FollowerContainer[];
   /** Folders of the data directory that followers see as well: "stream". */
   readonly sharedFolders?: readonly string[];
+  /** Folders of the data directory that outlive the manager's container, as long as its pod does: "logs". */
+  readonly keptFolders?: readonly string[];
   /** Files that lie beside `infrastructure-components.yaml`, by name: "cluster-template.yaml". */
   readonly files?: Readonly<Record<string, string>>;
 }

@@ -39,8 +39,9 @@ export const FIXED_VARIABLES: readonly string[] = [
 export function deployment(options: DeploymentOptions): BundleObject {
   const { parts } = options;
   const followers = parts.flatMap((part) => part.followers ?? []);
-  const shared = parts.flatMap(({ sharedFolders = [] }) => sharedFolders);
-  const sharedMounts = shared.map((folder) => ({ name: folder, mountPath: `${DATA_DIR}/${folder}` }));
+  const mountOf = (folder: string) => ({ name: folder, mountPath: `${DATA_DIR}/${folder}` });
+  const sharedMounts = parts.flatMap(({ sharedFolders = [] }) => sharedFolders.map(mountOf));
+  const keptMounts = parts.flatMap(({ keptFolders = [] }) => keptFolders.map(mountOf));
   const config = { name: 'config', mountPath: CONFIG_DIR, readOnly: true };
   return {
     apiVersion: 'apps/v1',
@@ -54,7 +55,7 @@ export function deployment(options: DeploymentOptions): BundleObject {
         metadata: { labels: { ...LABELS, ...SELECTOR } },
         spec: {
           containers: [
-            managerContainer(options, [...sharedMounts, config]),
+            managerContainer(options, [...sharedMounts, ...keptMounts, config]),
             ...followers.map((follower) => followerContainer(follower, { image: options.image, mounts: [...sharedMounts, config] })),
           ],
           hostNetwork: bare(HOST_NETWORK),
@@ -126,7 +127,7 @@ function volumes(parts: readonly BundlePart[]): readonly object[] {
   return [
     { name: 'cert', secret: { defaultMode: 420, secretName: CERTIFICATE_SECRET } },
     ...devicesOf(parts).map(({ name, path }) => ({ name, hostPath: { path, type: 'CharDevice' } })),
-    ...parts.flatMap(({ sharedFolders = [] }) => sharedFolders).map((name) => ({ name, emptyDir: {} })),
+    ...parts.flatMap(({ sharedFolders = [], keptFolders = [] }) => [...sharedFolders, ...keptFolders]).map((name) => ({ name, emptyDir: {} })),
     { name: 'config', configMap: { name: 'sidero-config', optional: true } },
   ];
 }

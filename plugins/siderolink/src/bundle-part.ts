@@ -25,5 +25,7 @@ export function bundlePart(port: number): BundlePart {
       { name: 'serverevents', args: ['serverevents'] },
     ],
     sharedFolders: ['stream'],
+    // A manager that was killed for its memory has what machines said before.
+    keptFolders: ['logs', 'events'],
   };
 }
