@@ -1,8 +1,9 @@
-import type { AllocationExplained, Claim, Ref, Sidero } from '@sidero/core';
+import type { AllocationExplained, Claim, Sidero } from '@sidero/core';
 import type { ClusterApi } from './cluster-api-version.ts';
 import { gatherFacts } from './controllers/metal-machine-facts.ts';
 import { claimOf, type MachineFacts, nextStep } from './controllers/metal-machine-step.ts';
 import { failure } from './errors.ts';
+import { metalMachineNamed } from './metal-machine-named.ts';
 
 /** What `sidero allocate --explain --json` prints. */
 export interface AllocationReport {
@@ -40,7 +41,7 @@ export async function reportOn(
   clusterApi: ClusterApi,
   metalMachine: string,
 ): Promise<AllocationReport> {
-  const facts = await gatherFacts({ resources, clusterApi }, refOf(metalMachine));
+  const facts = await gatherFacts({ resources, clusterApi }, metalMachineNamed(metalMachine));
   if (!facts) throw failure('SIDERO_METAL_MACHINE_UNNAMED', { given: metalMachine });
   const { taken, candidates, rejected }: AllocationExplained = await lifecycle.explainAllocation(claimFor(facts));
   return {
@@ -56,12 +57,6 @@ function whyItWaits(facts: MachineFacts): string | undefined {
   const step = nextStep(facts);
   if (step.kind === 'pause') return 'it or its Cluster is paused';
   return step.kind === 'wait' ? step.why.message : undefined;
-}
-
-function refOf(text: string): Ref {
-  const [namespace, name, ...more] = text.split('/');
-  if (!namespace || !name || more.length > 0) throw failure('SIDERO_METAL_MACHINE_UNNAMED', { given: text });
-  return { namespace, name };
 }
 
 // A serverRef beside a class is what the class gave.

@@ -1,4 +1,4 @@
-import type { Condition, Kind, KubeObject, ObjectMeta } from '@sidero/core';
+import type { Condition, Kind, KubeObject, ObjectMeta, Ref } from '@sidero/core';
 import type { MetalCluster, MetalMachine, MetalMachineTemplate } from './types.gen.ts';
 
 const INFRASTRUCTURE = { apiVersion: 'infrastructure.cluster.x-k8s.io/v1alpha3', namespaced: true } as const;
@@ -10,6 +10,11 @@ export const MetalMachineTemplateKind: Kind<MetalMachineTemplate> = {
   kind: 'MetalMachineTemplate',
   plural: 'metalmachinetemplates',
 };
+
+/** `namespace/name`: how people name an object, and maps know it. */
+export function keyOf({ namespace = '', name }: Ref): string {
+  return `${namespace}/${name}`;
+}
 
 /** Group of Cluster API's own kinds. */
 export const CLUSTER_API_GROUP = 'cluster.x-k8s.io';

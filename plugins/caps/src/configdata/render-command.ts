@@ -1,6 +1,7 @@
-import type { Ref, Sidero } from '@sidero/core';
+import type { Sidero } from '@sidero/core';
 import { failure } from '../errors.ts';
 import type { ClusterApiKinds } from '../kinds.ts';
+import { metalMachineNamed } from '../metal-machine-named.ts';
 import { explainConfig, renderConfig, type RenderedLine } from '../machine-config/render.ts';
 import { renderInputOf } from './config-desk.ts';
 import { expectedBinding } from './expected-binding.ts';
@@ -41,19 +42,13 @@ export async function renderFor(
   kinds: ClusterApiKinds,
   given: Options & { readonly name: string },
 ): Promise<{ readonly text: string; readonly note: string }> {
-  const { binding, why } = await expectedBinding(resources, refOf(given.name), given.server);
+  const { binding, why } = await expectedBinding(resources, metalMachineNamed(given.name), given.server);
   const bound = await boundServerOf(resources, binding);
   const sources = 'status' in bound ? bound : await gatherSources(resources, kinds, bound);
   if ('status' in sources) throw failure('SIDERO_CONFIG_UNAVAILABLE', { metalMachine: given.name, why: sources.text });
   const input = renderInputOf(sources, await lifecycle.bind(binding));
   const text = given.explain ? withOrigins(explainConfig(input)) : renderConfig(input);
   return { text, note: `MetalMachine ${given.name} on server ${binding.metadata.name}: ${why}` };
-}
-
-function refOf(text: string): Ref {
-  const [namespace, name, ...more] = text.split('/');
-  if (!namespace || !name || more.length > 0) throw failure('SIDERO_METAL_MACHINE_UNNAMED', { given: text });
-  return { namespace, name };
 }
 
 /** Two columns: the origin where it is not the bootstrap data, and the line. */

@@ -58,8 +58,8 @@ export async function boundServerOf(resources: ResourceClient, binding: ServerBi
 /** Follows the chain from a bound server to its bootstrap data. @throws as `boundServer` */
 export async function gatherSources(resources: ResourceClient, kinds: ClusterApiKinds, bound: BoundServer): Promise<ConfigSources | Refusal> {
   const owner = await ownerOf(resources, kinds, bound.binding);
-  if ('status' in owner) return owner as Refusal;
-  const { metalMachine, machine } = owner as Owner;
+  if ('text' in owner) return owner;
+  const { metalMachine, machine } = owner;
   const secret = await bootstrapOf(resources, machine);
   return 'text' in secret ? secret : { ...bound, metalMachine, machine, secret };
 }

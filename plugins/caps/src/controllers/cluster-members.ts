@@ -1,4 +1,5 @@
 import type { KubeObject, Ref } from '@sidero/core';
+import { keyOf } from '../kinds.ts';
 
 /** Who belongs to which Cluster, as last seen: what a change of the Cluster concerns. */
 export class ClusterMembers {
@@ -6,8 +7,8 @@ export class ClusterMembers {
   readonly #clusters = new Map<string, string>();
 
   note(member: Ref, cluster: string | undefined): void {
-    const key = `${member.namespace}/${member.name}`;
-    const of = cluster === undefined ? undefined : `${member.namespace}/${cluster}`;
+    const key = keyOf(member);
+    const of = cluster === undefined ? undefined : keyOf({ ...member, name: cluster });
     const before = this.#clusters.get(key);
     if (before === of) return;
     if (before !== undefined) this.#leave(before, key);
@@ -17,7 +18,7 @@ export class ClusterMembers {
   }
 
   of({ metadata }: KubeObject): readonly Ref[] {
-    return [...(this.#members.get(`${metadata.namespace}/${metadata.name}`)?.values() ?? [])];
+    return [...(this.#members.get(keyOf(metadata))?.values() ?? [])];
   }
 
   #leave(cluster: string, key: string): void {

@@ -1,6 +1,6 @@
 import { type Controller, type KubeObject, type Ref, type ResourceClient, type Server, ServerKind } from '@sidero/core';
 import { type ClusterApi, lateKind } from '../cluster-api-version.ts';
-import { type Cluster, MetalClusterKind, ownerClusterOf } from '../kinds.ts';
+import { type Cluster, keyOf, MetalClusterKind, ownerClusterOf } from '../kinds.ts';
 import type { MetalCluster } from '../types.gen.ts';
 import { isPaused, MANAGED_BY_ANNOTATION, METAL_CLUSTER_FINALIZER, ZONE_LABEL } from './contract.ts';
 import { failureDomainsOf, zonesOf } from './failure-domains.ts';
@@ -28,7 +28,7 @@ export function metalClusters(parts: MetalClusterParts): Controller<MetalCluster
     late: [{ kind: lateKind(parts.clusterApi, ({ cluster }) => cluster), refs: clusterRefs }],
     async reconcile(ref) {
       const metalCluster = await parts.resources.get(MetalClusterKind, ref);
-      const key = `${ref.namespace}/${ref.name}`;
+      const key = keyOf(ref);
       if (metalCluster) known.set(key, ref);
       else known.delete(key);
       return metalCluster && reconcile(parts, metalCluster);

@@ -4,6 +4,7 @@ import {
   type Cluster,
   type ClusterApiKinds,
   clusterNameOf,
+  keyOf,
   type Machine,
   MetalMachineKind,
   type OwnedMachine,
@@ -20,7 +21,7 @@ const MACHINES_OF = 'server';
 export function declareIndexes(resources: ResourceClient): void {
   resources.index(ServerBindingKind, BINDINGS_OF, ({ spec }: ServerBinding) => {
     const { namespace, name } = spec?.metalMachineRef ?? {};
-    return namespace && name ? [`${namespace}/${name}`] : [];
+    return namespace && name ? [keyOf({ namespace, name })] : [];
   });
   resources.index(MetalMachineKind, MACHINES_OF, (metalMachine: MetalMachine) => {
     const server = serverOfProviderId(metalMachine);
@@ -45,7 +46,7 @@ export async function gatherFacts(
   const name = namedServer(metalMachine);
   const [cluster, bindings, server, holder] = await Promise.all([
     clusterOf(resources, kinds, { metalMachine, machine }),
-    resources.find(ServerBindingKind, BINDINGS_OF, `${ref.namespace}/${ref.name}`),
+    resources.find(ServerBindingKind, BINDINGS_OF, keyOf(ref)),
     name ? resources.get(ServerKind, { name }) : undefined,
     name ? resources.get(ServerBindingKind, { name }) : undefined,
   ]);

@@ -18,7 +18,7 @@ import {
 } from '@sidero/core';
 import { type ClusterApi, lateKind } from '../cluster-api-version.ts';
 import { adviceOf } from '../errors.ts';
-import { type Cluster, clusterNameOf, type Machine, MetalMachineKind } from '../kinds.ts';
+import { type Cluster, clusterNameOf, keyOf, type Machine, MetalMachineKind } from '../kinds.ts';
 import type { MetalMachine } from '../types.gen.ts';
 import { ClusterMembers } from './cluster-members.ts';
 import { COMPONENT, MOVE_LABEL, ZONE_LABEL } from './contract.ts';
@@ -193,9 +193,9 @@ class MetalMachineLoop {
     if (!made) return;
     // At once: until it is back, a reboot would be from the network.
     await this.#paintBinding(made, (draft) => paintBinding(draft, metalMachine, now()));
-    const message = `ServerBinding ${name} was lost, and was made again from MetalMachine ${metadata.namespace}/${metadata.name}.`;
+    const message = `ServerBinding ${name} was lost, and was made again from MetalMachine ${keyOf(metadata)}.`;
     await resources.record(metalMachine, { type: 'Warning', reason: 'Server Allocation', message, component: COMPONENT });
-    log.warn({ server: name, metalMachine: `${metadata.namespace}/${metadata.name}` }, 'a lost ServerBinding was made again');
+    log.warn({ server: name, metalMachine: keyOf(metadata) }, 'a lost ServerBinding was made again');
   }
 
   async #classOf({ spec }: MetalMachine): Promise<ServerClass | undefined> {
@@ -215,7 +215,7 @@ class MetalMachineLoop {
     const binding = await resources.get(ServerBindingKind, { name }, { live: true });
     if (!binding || !isBoundBy(binding, metalMachine)) return;
     await resources.remove(ServerBindingKind, { name });
-    log.info({ server: name, metalMachine: `${metalMachine.metadata.namespace}/${metalMachine.metadata.name}` }, 'server released');
+    log.info({ server: name, metalMachine: keyOf(metalMachine.metadata) }, 'server released');
   }
 
   async #tell(metalMachine: MetalMachine, why: Waiting): Promise<void> {

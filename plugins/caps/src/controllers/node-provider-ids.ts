@@ -1,7 +1,7 @@
 import type { Controller, Ref, ResourceClient } from '@sidero/core';
 import type { ClusterApi } from '../cluster-api-version.ts';
 import { adviceOf } from '../errors.ts';
-import { MetalMachineKind, providerIdOf, serverOfProviderId } from '../kinds.ts';
+import { keyOf, MetalMachineKind, providerIdOf, serverOfProviderId } from '../kinds.ts';
 import { NODE_LABEL } from '../machine-config/node-label.ts';
 import type { MetalMachine } from '../types.gen.ts';
 import { COMPONENT, isPaused } from './contract.ts';
@@ -39,7 +39,7 @@ export function nodeProviderIds(parts: NodeProviderIdParts): Controller<MetalMac
     async reconcile(ref) {
       const facts = await gatherFacts(parts, ref);
       const server = facts && serverOfProviderId(facts.metalMachine);
-      const key = `${ref.namespace}/${ref.name}`;
+      const key = keyOf(ref);
       if (!facts?.cluster || !server || facts.metalMachine.metadata.deletionTimestamp) {
         checkedAt.delete(key);
         reminders.forget(ref);

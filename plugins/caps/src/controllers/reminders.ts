@@ -1,4 +1,5 @@
 import type { Ref } from '@sidero/core';
+import { keyOf } from '../kinds.ts';
 
 /** Events live for an hour: what lasts is told again. */
 const AGAIN_MS = 30 * 60_000;
@@ -26,8 +27,4 @@ export class Reminders {
   forget(ref: Ref): void {
     this.#told.delete(keyOf(ref));
   }
-}
-
-function keyOf({ namespace, name }: Ref): string {
-  return `${namespace}/${name}`;
 }

@@ -1,4 +1,5 @@
 import type { Ref, Server } from '@sidero/core';
+import { keyOf } from '../kinds.ts';
 
 /** How many of those that wait are woken by one server: another may be faster, or the server may be refused. */
 const WOKEN_AT_ONCE = 2;
@@ -30,8 +31,4 @@ export class WaitingMachines {
     }
     return woken;
   }
-}
-
-function keyOf({ namespace, name }: Ref): string {
-  return `${namespace}/${name}`;
 }

@@ -12,6 +12,7 @@ import {
   SecretKind,
 } from '@sidero/core';
 import { adviceOf, failure } from '../errors.ts';
+import { keyOf } from '../kinds.ts';
 import { COMPONENT } from './contract.ts';
 
 /** core/v1 Node, as far as we read it. */
@@ -122,8 +123,4 @@ export class WorkloadClusters implements AsyncDisposable {
     }
     return connection.client;
   }
-}
-
-function keyOf({ namespace, name }: Ref): string {
-  return `${namespace}/${name}`;
 }

@@ -2,7 +2,7 @@ import { type Controller, type ObjectMeta, type Ref, type ResourceClient, setCon
 import { ClusterMembers } from '../controllers/cluster-members.ts';
 import { isPaused } from '../controllers/contract.ts';
 import { writeDifference } from '../controllers/write-difference.ts';
-import { type Cluster, CLUSTER_NAME_LABEL, clusterApiKinds, type Machine, MetalClusterKind } from '../kinds.ts';
+import { type Cluster, CLUSTER_NAME_LABEL, clusterApiKinds, keyOf, type Machine, MetalClusterKind } from '../kinds.ts';
 import type { MetalCluster } from '../types.gen.ts';
 import { ownedBy } from './ownership.ts';
 
@@ -59,10 +59,6 @@ function clusterRefs({ namespace = '', labels }: ObjectMeta): readonly Ref[] {
 function clusterCarriedBy({ metadata, spec, status }: Machine): readonly string[] {
   const isCarrier = metadata.labels?.[CONTROL_PLANE_LABEL] !== undefined && status?.nodeRef !== undefined;
   return isCarrier && spec?.clusterName ? [keyOf({ ...metadata, name: spec.clusterName })] : [];
-}
-
-function keyOf({ namespace = '', name }: Ref): string {
-  return `${namespace}/${name}`;
 }
 
 async function adopted(resources: ResourceClient, cluster: Cluster): Promise<MetalCluster | undefined> {
