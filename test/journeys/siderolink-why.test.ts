@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -49,6 +49,9 @@ test('sidero why tells whether a machine is in the tunnel, since when, who was r
   const socket = await logConnection(nodeAddressPrefix.split('/')[0]!, logPort);
   socket.end('{"msg":"a"}\n');
   await expect.poll(() => whyHere(dataDir)).toMatch(/^ {14}kernel log lines: last one \d\d:\d\d:\d\d/m);
+  // Of a pod that does not lead the folders are there, and empty.
+  await mkdir(join(folder, 'another', 'logs'), { recursive: true });
+  expect(await whyHere(join(folder, 'another'))).toMatch(/its lines are kept by the replica that leads/);
   expect(await why('--config', CONFIG)).toMatch(/its lines are kept by the replica that leads, and none does now, not here\. Next: kubectl/);
 }, 60_000);
 

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EventKind, type KubeEvent, leadingHost, ServerBindingKind, type Sidero, type WhyQuestion } from '@sidero/core';
+import { streamPath } from '../commands/stream-commands.ts';
 import { hostPort } from '../installation/network.ts';
 import { SECRET_REASON, SECRET_REF, TUNNEL_REASON } from '../installation/secret.ts';
 import { segmentName, segmentsIn } from '../kept/segment-name.ts';
@@ -36,7 +37,7 @@ async function findings(
     wireguard: hostPort(options.endpoint ?? site.endpoint, options.port),
     refused: events.findLast(({ reason }) => reason === REFUSED_REASON),
     troubles: troublesIn(ofSecret),
-    kept: existsSync(join(dataDir, 'logs')) || existsSync(join(dataDir, 'events')) ? await keptOn(dataDir, name) : undefined,
+    kept: isKeptOn(dataDir, name) ? await keptOn(dataDir, name) : undefined,
     leader: await leadingHost(resources, site.namespace).catch(() => undefined),
     namespace: site.namespace,
     when,
@@ -52,6 +53,11 @@ function troublesIn(events: readonly KubeEvent[]): readonly KubeEvent[] {
     .toSorted((a, b) => timeOf(a) - timeOf(b) || Number(a.type === 'Normal') - Number(b.type === 'Normal'));
   const last = [SECRET_REASON, TUNNEL_REASON].map((reason) => about.findLast((event) => event.reason === reason));
   return last.filter((event) => event !== undefined).filter(({ type }) => type === 'Warning');
+}
+
+// Who leads has the socket; who led before may still have lines.
+function isKeptOn(dataDir: string, name: string): boolean {
+  return [streamPath(dataDir, 'logs'), join(dataDir, 'logs', name), join(dataDir, 'events', name)].some((path) => existsSync(path));
 }
 
 async function keptOn(dataDir: string, name: string): Promise<LinkFindings['kept']> {
