@@ -79,9 +79,12 @@ describe('what is known of the SideroLink of a server', () => {
     ['up', 'heard since at 22:10:01, last at 10.0.0.50:51820'],
     [
       'silent',
-      `silent, last heard at 22:10:01 at 10.0.0.50:51820. Next: is it on (sidero power status ${UUID})? Does UDP from it still reach 10.0.0.1:51821? It joins anew by itself`,
+      `silent, last heard at 22:10:01 at 10.0.0.50:51820. Next: is it on (sidero power status ${UUID})? Does UDP from it still reach 10.0.0.1:51821, and behind it sidero-0, which leads? It joins anew by itself`,
     ],
-    ['unheard', "never heard since it joined, in place at 22:10:01. Next: let UDP from it reach 10.0.0.1:51821, or set transport: 'grpc'"],
+    [
+      'unheard',
+      "never heard since it joined, in place at 22:10:01. Next: let UDP from it reach 10.0.0.1:51821, and behind it sidero-0, which leads; or set transport: 'grpc'",
+    ],
     ['unknown', 'not told yet whether it is heard: the replica that leads looks every 10 s, and gives it 60 s'],
   ])('whether it is heard (%s)', (word, text) => {
     const annotations = { ...JOINED, 'siderolink-endpoint': '10.0.0.50:51820', 'siderolink-link': `${word} 2026-11-29T22:10:01.000Z` };

@@ -59,15 +59,16 @@ function joinedText({ binding, leader, when }: LinkFindings): string {
   return `${text}; it waits to be let in. Next: see the log of the replica that leads${leader ? ` (${leader})` : ': none does now'}`;
 }
 
-function linkText({ binding, wireguard, when }: LinkFindings): string {
+function linkText({ binding, leader, wireguard, when }: LinkFindings): string {
   const { annotations = {}, name } = binding.metadata;
   const at = annotations[ENDPOINT_ANNOTATION];
   const link = linkStateOf(annotations[LINK_ANNOTATION]);
+  const target = `${wireguard}${leader ? `, and behind it ${leader}, which leads` : ''}`;
   const texts: Readonly<Record<LinkState['word'], (since: string) => string>> = {
     up: (since) => `heard since ${since}${at ? `, last at ${at}` : ''}`,
     silent: (since) =>
-      `silent, last heard ${since}${at ? ` at ${at}` : ''}. Next: is it on (sidero power status ${name})? Does UDP from it still reach ${wireguard}? It joins anew by itself`,
-    unheard: (since) => `never heard since it joined, in place ${since}. Next: let UDP from it reach ${wireguard}, or set transport: 'grpc'`,
+      `silent, last heard ${since}${at ? ` at ${at}` : ''}. Next: is it on (sidero power status ${name})? Does UDP from it still reach ${target}? It joins anew by itself`,
+    unheard: (since) => `never heard since it joined, in place ${since}. Next: let UDP from it reach ${target}; or set transport: 'grpc'`,
   };
   return link ? texts[link.word](when(link.since)) : 'not told yet whether it is heard: the replica that leads looks every 10 s, and gives it 60 s';
 }

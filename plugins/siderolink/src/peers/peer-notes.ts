@@ -25,8 +25,8 @@ export class PeerNotes {
   /** By key: where it was last, and since when the device has it. */
   #endpoints = new Map<string, string>();
   #placed = new Map<string, Date>();
-  /** By binding: what was written, and when. Our copy of the binding may be older. */
-  readonly #written = new Map<string, Omit<News, 'peer'> & { readonly atMs: number }>();
+  /** By binding: what was written, and when the endpoint was. Our copy of the binding may be older. */
+  readonly #written = new Map<string, Omit<News, 'peer'> & { readonly endpointAtMs: number }>();
   #isWriting = false;
 
   /** `now` is a monotonic clock in ms. */
@@ -61,7 +61,7 @@ export class PeerNotes {
     const link = linkNews({ handshakeAt: state.handshakeAt, placedAt, before: before?.link ?? peer.link, now });
     const at = endpointOf(state);
     const isElsewhere = at !== undefined && at !== (before?.endpoint ?? peer.endpoint);
-    const endpoint = isElsewhere && (before?.endpoint === undefined || this.#now() - before.atMs >= AGAIN_MS) ? at : undefined;
+    const endpoint = isElsewhere && (before?.endpoint === undefined || this.#now() - before.endpointAtMs >= AGAIN_MS) ? at : undefined;
     return link || endpoint ? { peer, link, endpoint } : undefined;
   }
 
@@ -74,7 +74,8 @@ export class PeerNotes {
   async #writeOne({ peer, endpoint, link }: News): Promise<void> {
     const before = this.#written.get(peer.binding);
     this.#written.delete(peer.binding);
-    this.#written.set(peer.binding, { endpoint: endpoint ?? before?.endpoint, link: link ?? before?.link, atMs: this.#now() });
+    const endpointAtMs = endpoint ? this.#now() : (before?.endpointAtMs ?? 0);
+    this.#written.set(peer.binding, { endpoint: endpoint ?? before?.endpoint, link: link ?? before?.link, endpointAtMs });
     const [oldest] = this.#written.keys();
     if (this.#written.size > 10_000 && oldest !== undefined) this.#written.delete(oldest);
     const annotations = { ...(endpoint && { [ENDPOINT_ANNOTATION]: endpoint }), ...(link && { [LINK_ANNOTATION]: linkText(link) }) };
