@@ -1,17 +1,3 @@
-/** What the rooms of this plugin have in common; nothing here does anything. */
-
-/** Who this installation is, from the Secret `siderolink`. */
-export interface Installation {
-  readonly id: string;
-  /** WireGuard keys of the server, base64. */
-  readonly privateKey: string;
-  readonly publicKey: string;
-  /** `fdae:2859:5bb1:7a03::/64`. */
-  readonly subnet: string;
-  /** Of the server in the tunnel, without prefix length. */
-  readonly serverAddress: string;
-}
-
 /** A place inside the tunnel where machines talk to us. */
 export interface LinkListener {
   /** "kernel logs". */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { EventKind, ServerBindingKind } from '@sidero/core';
 import { aBinding, createWithStatus, FIXTURE_UUID } from '@sidero/testing';
 import { describe, expect, test } from 'vitest';
-import { holdName } from '../../../plugins/siderolink/src/tunnel/name-lock.ts';
+import { holdName } from '../../../plugins/siderolink/src/tunnel/hold-name.ts';
 import { tunnelNode } from './tunnel-node.ts';
 import { tunnelSite } from './tunnel-site.ts';
 

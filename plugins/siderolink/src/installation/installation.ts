@@ -1,7 +1,6 @@
 import { hasCode, messageOf, orAborted, type ResourceClient, SecretKind, type Sidero } from '@sidero/core';
 import { setTimeout as delay } from 'node:timers/promises';
 import { failure } from '../errors.ts';
-import type { Installation } from '../link.ts';
 import { publicKeyOf } from './keys.ts';
 import { type LinkNetwork, loopbackNetwork, tunnelNetwork } from './network.ts';
 import { type InstallationKeys, readKeys, readOrMakeKeys, SECRET_REASON, SECRET_REF } from './secret.ts';
@@ -9,8 +8,14 @@ import { type InstallationKeys, readKeys, readOrMakeKeys, SECRET_REASON, SECRET_
 /** How often the Secret is looked at, to notice when it is gone or another one. */
 const LOOK_MS = 5000;
 
-/** Who we are, and the addresses that follow. */
-export interface KnownInstallation extends Installation {
+/** Who this installation is, from the Secret `siderolink`, and the addresses that follow. */
+export interface KnownInstallation extends InstallationKeys {
+  /** Of the server's WireGuard, base64. */
+  readonly publicKey: string;
+  /** `fdae:2859:5bb1:7a03::/64`. */
+  readonly subnet: string;
+  /** Of the server in the tunnel, without prefix length. */
+  readonly serverAddress: string;
   readonly network: LinkNetwork;
 }
 

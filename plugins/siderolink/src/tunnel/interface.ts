@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { failure } from '../errors.ts';
-import { run } from './command.ts';
+import { run } from './run-program.ts';
 import { MTU, type TunnelPlan } from './tunnel.ts';
 
 /** What kind of interface has the name: `wireguard`, `tun`, `bridge`, …; undefined: none has. */

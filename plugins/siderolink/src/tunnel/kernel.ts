@@ -1,7 +1,7 @@
 import { networkInterfaces } from 'node:os';
 import { failure } from '../errors.ts';
 import { withoutPrefix } from '../installation/network.ts';
-import { run } from './command.ts';
+import { run } from './run-program.ts';
 import { bringUp, deleteInterface, kindOfInterface, refuseForeign } from './interface.ts';
 import type { OpenTunnel, PeerChange, PeerState, Tunnel, TunnelPlan } from './tunnel.ts';
 

@@ -8,8 +8,8 @@ import { PeerNotes } from '../peers/peer-notes.ts';
 import { PeerKeeper } from '../peers/peer-keeper.ts';
 import { type PeerMeters, peerMeters } from '../peers/peer-meters.ts';
 import type { SideroLinkOptions } from '../plugin.ts';
-import { holdName } from './name-lock.ts';
-import { chooseTunnel } from './open-tunnel.ts';
+import { holdName } from './hold-name.ts';
+import { chooseTunnel } from './choose-tunnel.ts';
 import type { OpenTunnel, Tunnel } from './tunnel.ts';
 
 /** Without the means for a tunnel, it is tried again after this. */

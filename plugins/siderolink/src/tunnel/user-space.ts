@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '@sidero/core';
 import { failure } from '../errors.ts';
 import { answers } from '../outlets/answers.ts';
-import { searchPath } from './command.ts';
+import { searchPath } from './run-program.ts';
 import { bringUp, deleteInterface, kindOfInterface, refuseForeign } from './interface.ts';
 import type { OpenTunnel, PeerChange, Tunnel, TunnelPlan } from './tunnel.ts';
 import { callUapi, deviceLines, peersIn, setPeers } from './uapi.ts';
