@@ -1,5 +1,5 @@
 import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { debianPackages } from './debian/packages.ts';
 import { systemTree } from './debian/system-tree.ts';
 import { failure } from './errors.ts';
@@ -7,6 +7,7 @@ import type { Entry, FileTree } from './file-tree.ts';
 import { nodeTree } from './node-tree.ts';
 import { writeImageArchive } from './oci/image-archive.ts';
 import { type Layer, packLayer } from './oci/layer.ts';
+import { type Platform, platformOf } from './platform.ts';
 import { installedPackages, type InstalledPackage, packageTree } from './project/package-tree.ts';
 import { readProject } from './project/project.ts';
 
@@ -20,9 +21,9 @@ export interface ImageOptions {
   readonly name: string;
   /** "linux/amd64" or "linux/arm64". */
   readonly platform: string;
-  /** Folder with the agent's vmlinuz and initramfs.xz; undefined: the image has none. */
-  readonly agent: string | undefined;
-  /** Keeps Debian's packages between builds. */
+  /** Folders "agent-amd64", "agent-arm64" with vmlinuz and initramfs.xz for servers with that processor. */
+  readonly agents: readonly string[];
+  /** Keeps packages between builds. */
   readonly cache: string;
   /** ISO 8601; of the image, not of its files. */
   readonly created: string;
@@ -40,12 +41,13 @@ const PLACES = { home: 'sidero', dataDir: 'var/lib/sidero', workingDir: 'sidero/
 
 /** Builds an image. The same packages, configuration and agent give the same digest. */
 export async function buildImage(options: ImageOptions): Promise<BuiltImage> {
-  const architecture = architectureOf(options.platform);
-  const parts = await partsOf(options, architecture);
+  const platform = platformOf(options.platform);
+  const parts = await partsOf(options, platform);
   await mkdir(dirname(options.out), { recursive: true });
   const folder = await mkdtemp(`${options.out}.layers-`);
   try {
     const layers = await Promise.all(parts.trees.map(([title, tree]) => packLayer(tree, { title, folder })));
+    const { architecture } = platform;
     const { name, created } = options;
     const digest = await writeImageArchive({ name, created, architecture, layers, run: runConfig(name, parts.nodeVersion) }, options.out);
     return { digest, layers };
@@ -54,33 +56,29 @@ export async function buildImage(options: ImageOptions): Promise<BuiltImage> {
   }
 }
 
-function architectureOf(platform: string): string {
-  const host = `linux/${process.arch === 'x64' ? 'amd64' : process.arch}`;
-  if (platform !== host) throw failure('SIDERO_IMAGE_PLATFORM_FOREIGN', { platform, host });
-  return platform.split('/')[1]!;
-}
-
 interface Parts {
   readonly nodeVersion: string;
   /** Layers by what is in them: what changes seldom lies low, so that an upgrade pulls little. */
   readonly trees: readonly (readonly [title: string, tree: FileTree])[];
 }
 
-async function partsOf(options: ImageOptions, architecture: string): Promise<Parts> {
-  const project = await readProject(options.config);
-  const packages = await installedPackages(project.folder, [...new Set([...project.packages, '@sidero/core'])]);
-  const [node, debian, agent] = await Promise.all([nodeTree(project.folder), debianPackages(options.cache), agentTree(options.agent, architecture)]);
+async function partsOf({ config, cache, agents }: ImageOptions, platform: Platform): Promise<Parts> {
+  const agentTrees = await Promise.all(agents.map(agentTree));
+  const project = await readProject(config);
+  const source = { project: project.folder, platform, cache };
+  const packages = await installedPackages(source, [...new Set([...project.packages, '@sidero/core'])]);
+  const [node, debian] = await Promise.all([nodeTree(source), debianPackages(cache, platform.architecture)]);
   const others = packages.filter((one) => !isOurs(one));
   const below = async (some: readonly InstalledPackage[]) => moved(await packageTree(some), PLACES.home);
   const trees: [string, FileTree][] = [
     ['Debian', await systemTree(debian)],
     [`Node ${node.version}`, node.tree],
     ['dependencies', await below(others)],
-    ['agent', agent],
+    ...agentTrees,
     ['Sidero', new Map([...(await below(packages.filter(isOurs))), ...commandTree()])],
     ['configuration', new Map([...moved(project.tree, PLACES.home), ...folders()])],
   ];
-  return { nodeVersion: node.version, trees: trees.filter(([, tree]) => tree.size > 0) };
+  return { nodeVersion: node.version, trees };
 }
 
 /** What changes with Sidero, or is written by whoever builds the image. */
@@ -100,12 +98,14 @@ function folders(): FileTree {
   return new Map([PLACES.workingDir, PLACES.dataDir].map((path) => [path, { kind: 'directory', mode: 0o755 }]));
 }
 
-async function agentTree(folder: string | undefined, architecture: string): Promise<FileTree> {
-  if (folder === undefined) return new Map();
-  const files = ['vmlinuz', 'initramfs.xz'].map((name) => [`${PLACES.dataDir}/env/agent-${architecture}/${name}`, join(folder, name)] as const);
+/** An agent, where machines with its processor look for it. */
+async function agentTree(folder: string): Promise<[title: string, tree: FileTree]> {
+  const title = basename(folder);
+  if (!/^agent-(amd64|arm64)$/.test(title)) throw failure('SIDERO_IMAGE_AGENT_UNKNOWN', { folder });
+  const files = ['vmlinuz', 'initramfs.xz'].map((name) => [`${PLACES.dataDir}/env/${title}/${name}`, join(folder, name)] as const);
   const found = await Promise.all(files.map(([, file]) => stat(file).catch(() => undefined)));
   if (found.includes(undefined)) throw failure('SIDERO_IMAGE_AGENT_MISSING', { folder });
-  return new Map(files.map(([path, content]) => [path, { kind: 'file', mode: 0o644, content }]));
+  return [title, new Map(files.map(([path, content]) => [path, { kind: 'file', mode: 0o644, content }]))];
 }
 
 function runConfig(name: string, nodeVersion: string) {

@@ -3,8 +3,12 @@ import { defineErrors } from '@sidero/core';
 /** The error table of the image's builder; alphabetical. */
 export const failure = defineErrors({
   SIDERO_IMAGE_AGENT_MISSING: {
-    message: (d: { folder: string }) => `The agent's vmlinuz and initramfs.xz are not in ${d.folder}.`,
-    next: () => 'build them in a checkout of Sidero (npm run build:agent), name their folder with --agent, or leave them out with --without-agent.',
+    message: (d: { folder: string }) => `There is no agent with its vmlinuz and initramfs.xz in ${d.folder}.`,
+    next: () => 'build it in a checkout of Sidero (npm run build:agent), name its folder with --agent, or leave it out with --without-agent.',
+  },
+  SIDERO_IMAGE_AGENT_UNKNOWN: {
+    message: (d: { folder: string }) => `The folder ${d.folder} does not say for which servers its agent is.`,
+    next: () => 'call it agent-amd64 or agent-arm64, as npm run build:agent does.',
   },
   SIDERO_IMAGE_COMMAND_FAILED: {
     message: (d: { command: string; problem: string }) => `${d.command}: ${d.problem}.`,
@@ -22,6 +26,10 @@ export const failure = defineErrors({
     message: (d: { package: string }) => `The package ${d.package}, which has the Node of the image, is not installed.`,
     next: (d: { package: string }) => `npm ci, without --omit=optional; or npm install --save-optional --save-exact ${d.package}@24.21.0.`,
   },
+  SIDERO_IMAGE_PACKAGE_ALTERED: {
+    message: (d: { name: string; version: string }) => `What the registry has as ${d.name}@${d.version} is not what package-lock.json says.`,
+    next: () => 'find out which of both is right: npm audit signatures, and the history of package-lock.json.',
+  },
   SIDERO_IMAGE_PACKAGE_MISSING: {
     message: (d: { name: string; by: string }) => `The package ${d.name}, which ${d.by} depends on, is not installed.`,
     next: () => 'npm ci, then try again.',
@@ -30,8 +38,8 @@ export const failure = defineErrors({
     message: (d: { name: string; missing: string }) => `The package ${d.name} is not built: ${d.missing} is missing.`,
     next: () => 'build it (here: npm run build), then try again.',
   },
-  SIDERO_IMAGE_PLATFORM_FOREIGN: {
-    message: (d: { platform: string; host: string }) => `An image for ${d.platform} is not built on ${d.host}.`,
-    next: (d: { platform: string }) => `build it on a machine with ${d.platform}, where npm has installed the native halves of packages for it.`,
+  SIDERO_IMAGE_PLATFORM_UNKNOWN: {
+    message: (d: { platform: string }) => `No image is built for ${d.platform}.`,
+    next: () => 'choose linux/amd64 or linux/arm64.',
   },
 });

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -78,6 +78,20 @@ describe.skipIf(!isPossible)('the image of a site', () => {
 
     test('is the same when it is built again', async () => {
       expect(await site.build('again.tar', ['--agent', AGENT])).toBe(told.replace('image.tar', 'again.tar'));
+    });
+
+    test('for arm64 is built here as well: all that runs in it is for that processor', async () => {
+      await site.build('arm64.tar', ['--without-agent', '--platform', 'linux/arm64']);
+      const { rootfs } = await unpackImage(join(site.folder, 'arm64.tar'), await mkdtemp(join(folder, 'arm64-')));
+      const files = (await readdir(rootfs, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+      const processors = new Map<string, number>();
+      for (const { parentPath, name } of files) {
+        const head = await readHead(join(parentPath, name));
+        if (head.toString('latin1', 0, 4) === '\x7fELF') processors.set(name, head.readUInt16LE(18));
+      }
+      expect([...processors.keys()]).toEqual(expect.arrayContaining(['node', 'ip', 'wg', 'wireguard-go', 'busybox', 'libc.so.6', 'koffi.node']));
+      // EM_AARCH64
+      expect([...processors].filter(([, processor]) => processor !== 183)).toEqual([]);
     });
 
     test('has the licence of every package of Debian, and of Node', async () => {
@@ -202,6 +216,13 @@ describe.skipIf(!isPossible)('the image of a site', () => {
     });
   });
 });
+
+/** The first bytes of a file, of a program with its kind and processor. */
+async function readHead(path: string): Promise<Buffer> {
+  await using file = await open(path);
+  const { buffer } = await file.read(Buffer.alloc(20), 0, 20, 0);
+  return buffer;
+}
 
 /** A bound machine that runs Talos' stand-in, connected. */
 async function joined(pod: PodSite, log: string): Promise<TalosMachines> {

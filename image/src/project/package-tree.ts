@@ -2,7 +2,9 @@ import { readFile, readdir, realpath, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { failure } from '../errors.ts';
 import type { Entry, FileTree } from '../file-tree.ts';
+import { HOST, type Platform, type RunsOn, runsOn } from '../platform.ts';
 import { runCommand } from '../run-command.ts';
+import { ForeignPackages } from './foreign-packages.ts';
 
 /** A package as npm has installed it. */
 export interface InstalledPackage {
@@ -14,49 +16,68 @@ export interface InstalledPackage {
   readonly isLink: boolean;
 }
 
-interface Manifest {
+interface Manifest extends RunsOn {
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly optionalDependencies?: Readonly<Record<string, string>>;
   readonly peerDependencies?: Readonly<Record<string, string>>;
   readonly peerDependenciesMeta?: Readonly<Record<string, { readonly optional?: boolean }>>;
 }
 
+interface Wanted {
+  readonly name: string;
+  /** Where it is asked for: "" is the project. */
+  readonly from: string;
+  readonly by: string;
+  readonly isOptional: boolean;
+}
+
+/** Where packages are looked for, and what for. */
+export interface PackageSource {
+  /** Folder that node_modules is in. */
+  readonly project: string;
+  readonly platform: Platform;
+  /** Keeps packages for other platforms than this one. */
+  readonly cache: string;
+}
+
 /**
- * The packages of those names with all that they depend on, as installed in `project`, and where they lie: what is tested here is what is in the image.
- * @throws SIDERO_IMAGE_PACKAGE_MISSING
+ * The packages of those names with all that they depend on, as installed in the project, and where they lie: what is tested here is what is in the image. For
+ * another platform native halves are fetched, as the lock file has them.
+ * @throws SIDERO_IMAGE_PACKAGE_MISSING, SIDERO_IMAGE_PACKAGE_ALTERED, SIDERO_IMAGE_COMMAND_FAILED
  */
-export async function installedPackages(project: string, names: readonly string[]): Promise<readonly InstalledPackage[]> {
+export async function installedPackages(source: PackageSource, names: readonly string[]): Promise<readonly InstalledPackage[]> {
   const found = new Map<string, InstalledPackage>();
-  const wanted: { readonly name: string; readonly from: string; readonly by: string; readonly isOptional: boolean }[] = names.map((name) => ({
-    name,
-    from: '',
-    by: 'the configuration',
-    isOptional: false,
-  }));
+  const foreign = source.platform.cpu === HOST.cpu ? undefined : new ForeignPackages(source);
+  const wanted: Wanted[] = names.map((name) => ({ name, from: '', by: 'the configuration', isOptional: false }));
   for (let next = wanted.pop(); next; next = wanted.pop()) {
-    const { name, from, by, isOptional } = next;
-    const installed = await find(project, { name, from });
-    if (!installed && !isOptional) throw failure('SIDERO_IMAGE_PACKAGE_MISSING', { name, by });
+    const installed = await find(next, { project: source.project, foreign });
+    if (!installed && !next.isOptional) throw failure('SIDERO_IMAGE_PACKAGE_MISSING', next);
     if (!installed || found.has(installed.at)) continue;
+    const manifest = JSON.parse(await readFile(join(installed.folder, 'package.json'), 'utf8')) as Manifest;
+    if (!runsOn(manifest, source.platform)) continue;
     found.set(installed.at, installed);
-    for (const need of await needsOf(installed)) wanted.push({ ...need, from: installed.at, by: name });
+    for (const need of needsOf(manifest)) wanted.push({ ...need, from: installed.at, by: next.name });
   }
   return [...found.values()].sort((a, b) => (a.at < b.at ? -1 : 1));
 }
 
 /** As Node looks for it: in the package that asks, then in each that this one lies in, then in the project. */
-async function find(project: string, { name, from }: { readonly name: string; readonly from: string }): Promise<InstalledPackage | undefined> {
+async function find(
+  { name, from, isOptional }: Wanted,
+  { project, foreign }: { readonly project: string; readonly foreign: ForeignPackages | undefined },
+): Promise<InstalledPackage | undefined> {
   for (let place = from; ; place = place.slice(0, Math.max(0, place.lastIndexOf('/node_modules/')))) {
     const at = `${place === '' ? '' : `${place}/`}node_modules/${name}`;
     // Through links, as npm made them.
     const folder = await realpath(join(project, at)).catch(() => undefined);
     if (folder !== undefined) return { name, at, folder, isLink: !folder.split('/').includes('node_modules') };
+    const fetched = isOptional ? await foreign?.folderOf(name, at) : undefined;
+    if (fetched !== undefined) return { name, at, folder: fetched, isLink: false };
     if (place === '') return undefined;
   }
 }
 
-async function needsOf({ folder }: InstalledPackage): Promise<readonly { readonly name: string; readonly isOptional: boolean }[]> {
-  const manifest = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as Manifest;
+function needsOf(manifest: Manifest): readonly { readonly name: string; readonly isOptional: boolean }[] {
   const { dependencies = {}, optionalDependencies = {}, peerDependencies = {}, peerDependenciesMeta = {} } = manifest;
   // npm lists what is optional among the rest as well.
   const needs = new Map<string, boolean>();
@@ -66,8 +87,8 @@ async function needsOf({ folder }: InstalledPackage): Promise<readonly { readonl
   return [...needs].map(([name, isOptional]) => ({ name, isOptional }));
 }
 
-/** What only editors and people read, and TypeScript, which Node refuses in packages; licences stay. */
-const LEFT_OUT = /(\.[cm]?ts|\.map|\.tsbuildinfo|\.markdown|\.md)$/;
+/** What only editors, people and other runtimes read, and TypeScript, which Node refuses in packages; licences stay. */
+const LEFT_OUT = /(\.[cm]?ts|\.map|\.bare|\.tsbuildinfo|\.markdown|\.md)$/;
 const LICENCE = /(^|\/)(licen[cs]e|copying|notice)[^/]*$/i;
 
 /** The files of packages, below node_modules of the image. */

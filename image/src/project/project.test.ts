@@ -2,9 +2,12 @@ import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { HOST } from '../platform.ts';
 import { installedPackages, packageTree } from './package-tree.ts';
 import { readProject } from './project.ts';
 
+/** Each look at a configuration is a process that loads all of core; hosts are busy. */
+const PATIENCE_MS = 60_000;
 const ROOT = join(import.meta.dirname, '../../..');
 const plugin = (name: string) => `import { definePlugin } from '@sidero/core';
 import * as z from 'zod';
@@ -46,6 +49,7 @@ export default defineConfig({ plugins: [rack(), ours(), row()] });
 `;
 
 let project: string;
+const source = () => ({ project, platform: HOST, cache: join(project, 'cache') });
 
 async function write(path: string, text: string): Promise<string> {
   const file = join(project, path);
@@ -64,7 +68,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(project, { recursive: true }));
 
-describe('a configuration', () => {
+describe('a configuration', { timeout: PATIENCE_MS }, () => {
   test('goes into the image with the files beside it that it imports, and no others', async () => {
     const { tree, folder } = await readProject(await write('sidero.config.ts', CONFIG));
     expect(folder).toBe(project);
@@ -96,7 +100,7 @@ describe('a configuration', () => {
 });
 
 describe('packages', () => {
-  const places = async (...names: string[]) => (await installedPackages(project, names)).map(({ at }) => at);
+  const places = async (...names: string[]) => (await installedPackages(source(), names)).map(({ at }) => at);
 
   test('bring what they depend on from where Node finds it, and only what is needed', async () => {
     const rack = 'node_modules/sidero-plugin-rack';
@@ -110,13 +114,13 @@ describe('packages', () => {
   });
 
   test('from a registry lose what is for editors, and keep their licence', async () => {
-    const [rack] = (await installedPackages(project, ['sidero-plugin-rack'])).filter(({ at }) => at === 'node_modules/sidero-plugin-rack');
+    const [rack] = (await installedPackages(source(), ['sidero-plugin-rack'])).filter(({ at }) => at === 'node_modules/sidero-plugin-rack');
     const files = ['LICENSE.md', 'index.js', 'package.json'].map((name) => `node_modules/sidero-plugin-rack/${name}`);
     expect([...(await packageTree([rack!])).keys()].toSorted()).toEqual(files);
   });
 
   test('that are written here are as npm would publish them, and must be built', async () => {
-    const ours = (await installedPackages(project, ['our-plugin'])).filter(({ name }) => name === 'our-plugin');
+    const ours = (await installedPackages(source(), ['our-plugin'])).filter(({ name }) => name === 'our-plugin');
     const files = ['dist/index.js', 'package.json'].map((name) => `node_modules/our-plugin/${name}`);
     expect([...(await packageTree(ours)).keys()].toSorted()).toEqual(files);
     await rm(join(project, 'our-plugin/dist'), { recursive: true });
