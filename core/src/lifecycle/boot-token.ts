@@ -50,15 +50,21 @@ export function createTokenDesk(context: StageContext): (plan: AgentPlan, reques
 
 /**
  * Whether a machine that asks is in the boot that was recorded (`same`), begins another (`new`), or is a second taker of one that lives (`taken`).
- * The same machine may come back at once with another address, so its MAC speaks for it too.
+ * The same machine may come back at once with another address, or by its other port, so its MACs speak for it too. What it reports itself may come
+ * without one: behind a Service it has the address of a node.
  */
 export function standingOf(server: Server, request: { address: string; mac: string }, now: Date): 'same' | 'new' | 'taken' {
   const boot = server.status?.boot;
   if (!boot?.id) return 'new';
   const since = (time: string | undefined) => (time ? now.getTime() - Date.parse(time) : Number.POSITIVE_INFINITY);
-  const isItself = boot.address === request.address || (request.mac !== '' && boot.mac === request.mac);
+  const isItself = boot.address === request.address || (request.mac !== '' && macsOf(server).has(request.mac.toLowerCase()));
   if (isItself) return !boot.seenAt && since(boot.handedAt) < SAME_BOOT_MS ? 'same' : 'new';
   return Math.min(since(boot.handedAt), since(boot.seenAt)) < TOKEN_LIFETIME_MS ? 'taken' : 'new';
+}
+
+function macsOf({ spec, status }: Server): ReadonlySet<string> {
+  const known = [status?.boot?.mac, ...(spec?.hardware?.network?.interfaces ?? []).map(({ mac }) => mac)];
+  return new Set(known.flatMap((mac) => mac?.toLowerCase() ?? []));
 }
 
 async function reportSecondAddress({ resources, log }: StageContext, request: BootRequest, server: Server): Promise<void> {
