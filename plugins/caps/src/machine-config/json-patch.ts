@@ -1,5 +1,5 @@
 import { failure } from '../errors.ts';
-import { EMPTY, jsonOf, type List, type Table, type Tree, treeOfJson, withEntry } from './tree.ts';
+import { EMPTY, isTooLarge, jsonOf, type List, type Table, type Tree, treeOfJson, withEntry } from './tree.ts';
 
 /** One operation of RFC 6902. */
 export interface Operation {
@@ -47,7 +47,10 @@ function apply(tree: Tree, { op, path, from, value }: Operation): Tree {
       if (from === undefined) throw new Obstacle('it has no "from"');
       const moved = find(tree, keysOf(from));
       const rest = op === 'copy' ? tree : set(tree, keysOf(from), { value: undefined, isNew: false });
-      return set(rest, keys, { value: moved, isNew: true });
+      const result = set(rest, keys, { value: moved, isNew: true });
+      // Thirty copies of everything into itself are a thousand million values.
+      if (op === 'copy' && isTooLarge(result)) throw new Obstacle('it makes the configuration too large');
+      return result;
     }
     case 'test':
       if (!isSame(jsonOf(find(tree, keys)), value ?? null)) throw new Obstacle('what is there is something else');

@@ -330,6 +330,16 @@ describe('bad input', () => {
     const content = `|\n${'            some line, of a text\n'.repeat(30_000)}`;
     expect(problemOf({ bootstrap: `machine:\n    files:\n        - content: ${content}` })).toBe('');
   });
+  const copies = (path: (index: number) => string) =>
+    Array.from({ length: 40 }, (_, index) => ({ op: 'copy', from: '/machine', path: `/machine${path(index)}` }));
+  test.each([
+    ['doubles its values', copies((index) => `/copy-${index}`), 'short'],
+    ['doubles its depth', copies((index) => '/a'.repeat(2 ** Math.min(index, 12))), 'short'],
+    ['doubles a long text', copies((index) => `/copy-${index}`), 'long'.repeat(50_000)],
+  ])('a patch that %s again and again is refused; written out, it needs more memory than there is', (_, configPatches, token) => {
+    const bootstrap = JSON.stringify({ machine: { token } });
+    expect(problemOf({ bootstrap, server: { configPatches } })).toContain('makes the configuration too large');
+  });
   test('any text is rendered or refused in words', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme', maxLength: 300 }), fc.string({ maxLength: 100 }), (bootstrap, patch) => {

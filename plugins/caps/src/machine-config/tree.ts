@@ -111,6 +111,19 @@ export function withEntry(table: Table, key: string, value: Tree | undefined): T
   return { kind: 'table', entries };
 }
 
+/** Whether a tree has grown beyond what may be read: copies of its own parts count each, although they cost nothing before it is written. */
+export function isTooLarge(tree: Tree): boolean {
+  const left = { values: MAX_VALUES, characters: MAX_BYTES };
+  const isBeyond = (part: Tree, depth: number): boolean => {
+    left.values--;
+    if (part.kind === 'scalar') left.characters -= part.text.length;
+    if (left.values < 0 || left.characters < 0 || depth > MAX_DEPTH) return true;
+    const parts = part.kind === 'table' ? [...part.entries.values()] : part.kind === 'list' ? part.items : [];
+    return parts.some((inner) => isBeyond(inner, depth + 1));
+  };
+  return isBeyond(tree, 0);
+}
+
 /** A text that every YAML reader takes for a text. */
 export function textScalar(text: string): Scalar {
   const isAmbiguous = text === '' || /^[-+.\d~]|^(null|true|false|yes|no|on|off|y|n)$/i.test(text);
