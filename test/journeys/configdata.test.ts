@@ -308,7 +308,7 @@ describe('what goes wrong is told once a cause, without a secret', () => {
     expect(body).toContain('SIDERO_MACHINE_CONFIG_PATCH_FAILED: configPatches of Server');
     expect(body).not.toMatch(/swordfish|hunter2/);
     expect(await news(sidero)).toEqual([
-      expect.stringMatching(/^MetalMachine: configPatches of Server .* \(1 times\)$/) as string,
+      expect.stringMatching(/^MetalMachine: configPatches of Server .* Next: correct configPatches of Server .* \(1 times\)$/) as string,
       expect.stringMatching(/^Server: configPatches of Server .* \(1 times\)$/) as string,
     ]);
   });
@@ -321,7 +321,12 @@ describe('what goes wrong is told once a cause, without a secret', () => {
     });
     expect(await ask(url)).toMatchObject({ status: 404, body: 'value key not found in bootstrap data: default/boot\n' });
     await ask(url);
-    expect((await news(sidero)).filter((text) => text.includes('value key not found'))).toHaveLength(2);
+    const told = (await news(sidero)).filter((text) => text.includes('value key not found'));
+    expect(told).toEqual(
+      ['MetalMachine', 'Server'].map(
+        (kind) => expect.stringMatching(new RegExp(`^${kind}: .* Next: put the Talos configuration into Secret default/boot`)) as string,
+      ),
+    );
   });
 
   test('a YAML bomb, which costs no more time however often its machine asks', async () => {

@@ -10,6 +10,7 @@ import {
   type Sidero,
   SideroError,
 } from '@sidero/core';
+import { adviceOf } from '../errors.ts';
 import { type ClusterApiKinds, MetalMachineKind } from '../kinds.ts';
 import { type ConfigVerdict, judgeClaim, TAKEN_ANNOTATION, takenBy, TOKEN_ANNOTATION } from './config-claim.ts';
 import { ConfigDesk } from './config-desk.ts';
@@ -88,7 +89,7 @@ export class ConfigAnswers {
     const { log, lifecycle } = this.#sidero;
     log.warn({ server: uuid, address, why: refusal.text }, 'configuration refused');
     lifecycle.stream({ type: 'refused', uuid, detail: refusal.text, at: new Date() });
-    await this.#tell(bound, `To a machine at ${address}: ${refusal.text}.`);
+    await this.#tell(bound, `To a machine at ${address}: ${refusal.text}.${nextOf(refusal)}`);
     return refusal;
   }
 
@@ -98,7 +99,7 @@ export class ConfigAnswers {
     const uuid = bound.server.metadata.name;
     const sources = await gatherSources(resources, await this.#kinds(), bound);
     if ('status' in sources) {
-      if (!sources.isUsual) await this.#tell(bound, `A machine at ${address} asked for its configuration: ${sources.text}.`);
+      if (!sources.isUsual) await this.#tell(bound, `A machine at ${address} asked for its configuration: ${sources.text}.${nextOf(sources)}`);
       return told(sources);
     }
     const made = await this.#desk.make(sources).catch((thrown: unknown) => this.#failed(bound, thrown));
@@ -113,15 +114,15 @@ export class ConfigAnswers {
   async #failed(bound: BoundServer, thrown: unknown): Promise<Refusal> {
     const code = codeOf(thrown);
     if (USER_ERRORS.some((known) => hasCode(thrown, known))) {
-      const message = messageOf(thrown);
-      await this.#tell(bound, message);
-      return { status: 500, text: `${code}: ${message}` };
+      await this.#tell(bound, adviceOf(thrown));
+      return { status: 500, text: `${code}: ${messageOf(thrown)}` };
     }
     const plugin = thrown instanceof SideroError ? thrown.details['plugin'] : undefined;
     // What a plugin throws may hold anything; its log has it whole.
     if (typeof plugin !== 'string') throw thrown;
     const message = `plugin "${plugin}" cannot say now what the machine needs`;
-    if (await this.#tell(bound, `${code}: ${message}.`)) this.#sidero.log.error({ server: bound.server.metadata.name, err: thrown }, message);
+    if (await this.#tell(bound, `${code}: ${message}. Next: the log of sidero has what the plugin said; the machine asks again by itself.`))
+      this.#sidero.log.error({ server: bound.server.metadata.name, err: thrown }, message);
     return { status: 503, text: `${code}: ${message}` };
   }
 
@@ -132,7 +133,9 @@ export class ConfigAnswers {
     const known = takenBy(binding);
     if (known?.address === address && (admitted !== 'proven' || annotations?.[TOKEN_ANNOTATION])) return;
     if (known && known.address !== address) {
-      const message = `Its configuration, taken by ${known.address} at ${known.at}, was now taken by ${address}.`;
+      const message =
+        `Its configuration, taken by ${known.address} at ${known.at}, was now taken by ${address}. ` +
+        `Next: unless that is the machine's other address, somebody else has the keys of its cluster, which must be renewed.`;
       await resources.record(binding, { type: 'Warning', reason: 'Machine Config', message });
       log.warn({ server: name, address, first: known.address }, 'configuration taken from a second address');
     }
@@ -156,6 +159,7 @@ export class ConfigAnswers {
 }
 
 const told = ({ status, text }: Refusal) => ({ status, body: text });
+const nextOf = ({ next }: Refusal) => (next === undefined ? '' : ` Next: ${next}.`);
 
 function codeOf(thrown: unknown): string {
   return thrown instanceof SideroError ? thrown.code : 'SIDERO_INTERNAL';

@@ -39,7 +39,8 @@ export async function judgeClaim(tokens: MachineTokens, bootAuth: Site['bootAuth
   if (token === '' && !binding.metadata.annotations?.[TOKEN_ANNOTATION]) return { admitted: 'open', why: 'its ServerBinding is from before tokens' };
   const why = token === '' ? 'it showed no token' : 'its token is not the one of this machine';
   if (bootAuth !== 'require') return { admitted: 'unproven', why };
-  return { status: token === '' ? 401 : 403, text: `the configuration of ${bound.uuid} is not given out: ${why}` };
+  const next = 'network-boot it, which gives it its token, if this is the machine itself; else somebody else asks for its configuration';
+  return { status: token === '' ? 401 : 403, text: `the configuration of ${bound.uuid} is not given out: ${why}`, next };
 }
 
 /** Once Talos runs with it, nobody at another address gets the configuration any more. */
@@ -48,7 +49,12 @@ function secondTaker({ binding, server, address }: ConfigClaim): Refusal | undef
   if (!taken || taken.address === address || !isTrue(binding.status?.conditions, 'TalosConfigLoaded')) return undefined;
   const own = [...(server.status?.addresses ?? []).map(({ address: known }) => known), ...(binding.spec?.addresses ?? [])];
   if (own.includes(address) || server.status?.boot?.address === address) return undefined;
-  return { status: 403, text: `the configuration of ${binding.metadata.name} was taken by ${taken.address} at ${taken.at}, and is in use` };
+  const text = `the configuration of ${binding.metadata.name} was taken by ${taken.address} at ${taken.at}, and is in use`;
+  return {
+    status: 403,
+    text,
+    next: `if ${address} is the machine itself, delete its Machine to have it installed anew; else somebody else has its token`,
+  };
 }
 
 /** Who got the configuration last. */

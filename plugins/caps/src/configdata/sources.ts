@@ -32,6 +32,8 @@ export interface ConfigSources extends BoundServer {
 export interface Refusal {
   readonly status: 400 | 401 | 403 | 404 | 429 | 500 | 503;
   readonly text: string;
+  /** What a person can do; told beside the text, to people only. */
+  readonly next?: string;
   /** It comes by itself: nobody need be told. */
   readonly isUsual?: true;
 }
@@ -48,11 +50,15 @@ export async function boundServer(resources: ResourceClient, uuid: string): Prom
 export async function boundServerOf(resources: ResourceClient, binding: ServerBinding): Promise<BoundServer | Refusal> {
   const { name } = binding.metadata;
   const [server, className] = [await resources.get(ServerKind, { name }), binding.spec?.serverClassRef?.name];
-  if (!server) return { status: 404, text: `failure fetching server ${name}: servers.metal.sidero.dev ${JSON.stringify(name)} not found` };
+  if (!server) {
+    const text = `failure fetching server ${name}: servers.metal.sidero.dev ${JSON.stringify(name)} not found`;
+    return { status: 404, text, next: 'network-boot the machine, so that it registers again' };
+  }
   const serverClass = className ? await resources.get(ServerClassKind, { name: className }) : undefined;
   if (!className || serverClass) return { binding, server, serverClass };
   const missing = `serverclasses.metal.sidero.dev ${JSON.stringify(className)} not found`;
-  return { status: 500, text: `failure fetching serverclass ${className}: ${missing}` };
+  const next = `make ServerClass ${className} again: the server was bound through it, and its patches belong to the configuration`;
+  return { status: 500, text: `failure fetching serverclass ${className}: ${missing}`, next };
 }
 
 /** Follows the chain from a bound server to its bootstrap data. @throws as `boundServer` */
@@ -74,9 +80,14 @@ async function ownerOf(resources: ResourceClient, kinds: ClusterApiKinds, bindin
   const metalMachine = await resources.get(MetalMachineKind, { namespace, name });
   if (!metalMachine) {
     const missing = `metalmachines.infrastructure.cluster.x-k8s.io ${JSON.stringify(name)} not found`;
-    return { status: 404, text: `failure getting metalmachine: ${missing}` };
+    const next = `restore MetalMachine ${namespace}/${name}, or delete ServerBinding ${binding.metadata.name}, which has its server wiped`;
+    return { status: 404, text: `failure getting metalmachine: ${missing}`, next };
   }
-  const failed = (why: string): Refusal => ({ status: 404, text: `failure fetching owner machine from metal machine ${namespace}/${name}: ${why}` });
+  const failed = (why: string): Refusal => ({
+    status: 404,
+    text: `failure fetching owner machine from metal machine ${namespace}/${name}: ${why}`,
+    next: `delete MetalMachine ${namespace}/${name} if its Machine is gone for good; its server is wiped then`,
+  });
   const owner = ownerMachineOf(metalMachine);
   if (owner === undefined) return failed('it has no owner of kind Machine');
   const machine = await resources.get(kinds.machine, { namespace, name: owner });
@@ -90,8 +101,14 @@ async function bootstrapOf(resources: ResourceClient, { metadata, spec }: Machin
   if (!dataSecretName) return { status: 404, text: `no dataSecretName present for machine ${namespace}/${name}`, isUsual: true };
   const ref: Ref = { namespace, name: dataSecretName };
   const secret = await bootstrapSecret(resources, ref);
-  if (!secret) return { status: 404, text: `bootstrap secret ${namespace}/${dataSecretName} not found` };
-  if (secret.data?.['value'] === undefined) return { status: 404, text: `value key not found in bootstrap data: ${namespace}/${dataSecretName}` };
+  if (!secret) {
+    const next = `the bootstrap provider makes it: kubectl describe machine -n ${namespace} ${name}`;
+    return { status: 404, text: `bootstrap secret ${namespace}/${dataSecretName} not found`, next };
+  }
+  if (secret.data?.['value'] === undefined) {
+    const next = `put the Talos configuration into Secret ${namespace}/${dataSecretName} under the key value`;
+    return { status: 404, text: `value key not found in bootstrap data: ${namespace}/${dataSecretName}`, next };
+  }
   return secret;
 }
 
