@@ -25,6 +25,7 @@ export function dirtyStep(facts: Facts): Step {
     leftAlone(facts) ??
     underWay(facts) ??
     waiting(facts) ??
+    agentIsAwaited(facts) ??
     held(facts) ??
     agentIsThere(facts) ??
     networkBoot(facts)
@@ -136,9 +137,16 @@ function held({ wipe }: Facts): Step | undefined {
   return rest({ name: 'Held', reason: `its wipe is held: ${wipe.hold}`, next, ready: false }, HOLD_LOOK_MS);
 }
 
+const AWAITING_AGENT = 'AwaitingAgent';
+
+// Whether it may be wiped was asked when the wait began, and is asked again when the agent asks; every write of ours in between need not.
+function agentIsAwaited(facts: Facts): Step | undefined {
+  return facts.server.status?.step?.name === AWAITING_AGENT ? agentIsThere(facts) : undefined;
+}
+
 // An agent that waits for work is handed the wipe when it asks next; it needs no reboot.
 function agentIsThere({ server, isAgentThere, now, rebootTimeoutMs }: Facts): Step | undefined {
-  const name = 'AwaitingAgent';
+  const name = AWAITING_AGENT;
   const { step } = server.status ?? {};
   const since = (step?.name === name && timeOf(step.since)) || now;
   const until = later(since, Math.min(AGENT_PATIENCE_MS, rebootTimeoutMs));

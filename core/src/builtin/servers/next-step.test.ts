@@ -232,6 +232,19 @@ describe('the wipe of a free server', () => {
     expect(line(waited)).toBe('network-boot for wipe, NetworkBooting');
   });
 
+  test('asks once for its leave while an agent is awaited', () => {
+    const awaited = (sinceMs: number) => ({
+      isAgentThere: true,
+      wipe: undefined,
+      power: undefined,
+      status: { step: { name: 'AwaitingAgent', since: ago(sinceMs) } },
+    });
+    expect(line({ isAgentThere: true, wipe: undefined, power: undefined })).toBe('ask');
+    expect(line(awaited(1000))).toBe('rest, AwaitingAgent, 119 s');
+    expect(line(awaited(AGENT_PATIENCE_MS))).toBe('ask');
+    expect(line({ ...awaited(1000), isAgentThere: false })).toBe('ask');
+  });
+
   test('with a device that does not answer goes on to another driver', () => {
     const dead = { drivers: ['one', 'two'], power: power('unknown', trouble()) };
     expect(order(dead)).toMatchObject({ driver: 'one' });
