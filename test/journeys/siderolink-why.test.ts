@@ -51,8 +51,8 @@ test('sidero why tells whether a machine is in the tunnel, since when, who was r
   await expect.poll(() => whyHere(dataDir)).toMatch(/^ {14}kernel log lines: last one \d\d:\d\d:\d\d/m);
   // Of a pod that does not lead the folders are there, and empty.
   await mkdir(join(folder, 'another', 'logs'), { recursive: true });
-  expect(await whyHere(join(folder, 'another'))).toMatch(/its lines are kept by the replica that leads/);
-  expect(await why('--config', CONFIG)).toMatch(/its lines are kept by the replica that leads, and none does now, not here\. Next: kubectl/);
+  expect(await whyHere(join(folder, 'another'))).toMatch(/its lines are not in \S+another: the sidero that leads keeps them\./);
+  expect(await why('--config', CONFIG)).toMatch(/its lines are not in \S+\.sidero: the sidero that leads keeps them\. Next: give --data-dir/);
 }, 60_000);
 
 test('sidero why without a config tells the rest, and why plugins say nothing', async () => {

@@ -49,6 +49,8 @@ describe.skipIf(!isPossible)(`${MACHINES} machines on one management plane`, () 
     expect(new Set(links.map(({ address }) => address)).size).toBe(MACHINES);
     // A lost first one comes again after 5 s.
     expect(links.filter(({ handshakeMs }) => handshakeMs > 4500)).toEqual([]);
+    // Each was let in when it asked first.
+    expect(told(site.talos, 'unlinked')).toEqual([]);
     expect(await site.peers()).toHaveLength(MACHINES);
   });
 

@@ -38,6 +38,7 @@ async function findings(
     refused: events.findLast(({ reason }) => reason === REFUSED_REASON),
     troubles: troublesIn(ofSecret),
     kept: isKeptOn(dataDir, name) ? await keptOn(dataDir, name) : undefined,
+    dataDir,
     leader: await leadingHost(resources, site.namespace).catch(() => undefined),
     namespace: site.namespace,
     when,

@@ -34,6 +34,7 @@ const told = (binding: ServerBinding, more: Partial<LinkFindings> = {}) =>
     refused: undefined,
     troubles: [],
     kept: { log: undefined, events: undefined },
+    dataDir: '/srv/sidero',
     leader: 'sidero-0',
     namespace: 'sidero-system',
     when: (time) => `at ${time.toISOString().slice(11, 19)}`,
@@ -112,8 +113,8 @@ describe('what is known of the SideroLink of a server', () => {
     expect(told(aLink(JOINED), { kept: undefined }).at(-1)).toBe(
       `its lines are kept by the replica that leads (sidero-0), not here. Next: kubectl -n sidero-system port-forward pod/sidero-0 8443 (on the host's network sidero-0 is the node; kubectl get pods -o wide tells the pod), then sidero logs ${UUID} --from https://localhost:8443`,
     );
-    expect(told(aLink(JOINED), { kept: undefined, leader: undefined }).at(-1)).toMatch(
-      /^its lines are kept by the replica that leads, and none does now, not here/,
+    expect(told(aLink(JOINED), { kept: undefined, leader: undefined }).at(-1)).toBe(
+      `its lines are not in /srv/sidero: the sidero that leads keeps them. Next: give --data-dir as it has it, or sidero logs ${UUID} --from https://HOST:8443`,
     );
   });
 });

@@ -18,6 +18,8 @@ export interface LinkFindings {
   readonly troubles: readonly KubeEvent[];
   /** When the last line of each came, where lines are kept on this host; undefined: they are kept elsewhere. */
   readonly kept: { readonly log: Date | undefined; readonly events: Date | undefined } | undefined;
+  /** Where they were looked for. */
+  readonly dataDir: string;
   /** Host name, hence pod, of the replica that leads. */
   readonly leader: string | undefined;
   readonly namespace: string;
@@ -73,18 +75,23 @@ function linkText({ binding, leader, wireguard, when }: LinkFindings): string {
   return link ? texts[link.word](when(link.since)) : 'not told yet whether it is heard: the replica that leads looks every 10 s, and gives it 60 s';
 }
 
-function keptTexts({ binding, kept, leader, namespace, when }: LinkFindings): readonly string[] {
+function keptTexts(found: LinkFindings): readonly string[] {
+  const { binding, kept, when } = found;
   const { name } = binding.metadata;
   const id = binding.status?.talosEvent?.id ?? '';
   const second = secondOf(id);
   const changed = id === '' ? [] : [`the last event that changed anything is ${id}${second ? `, ${when(second)} by the machine's clock` : ''}`];
-  if (!kept) {
-    const reach = `${reachLeader({ leader, namespace })}, then sidero logs ${name} --from https://localhost:8443`;
-    return [...changed, `its lines are kept by the replica that leads${leader ? ` (${leader})` : ', and none does now'}, not here. Next: ${reach}`];
-  }
+  if (!kept) return [...changed, elsewhereText(found)];
   const text = (what: string, at: Date | undefined, command: string) =>
     `${what}: ${at ? `last one ${when(at)}` : 'none yet'}; sidero ${command} ${name} -f`;
   return [...changed, text('kernel log lines', kept.log, 'logs'), text('events', kept.events, 'events')];
+}
+
+// Where there is one sidero and no other, nobody is elected.
+function elsewhereText({ binding: { metadata }, dataDir, leader, namespace }: LinkFindings): string {
+  const reach = `sidero logs ${metadata.name} --from https://`;
+  if (!leader) return `its lines are not in ${dataDir}: the sidero that leads keeps them. Next: give --data-dir as it has it, or ${reach}HOST:8443`;
+  return `its lines are kept by the replica that leads (${leader}), not here. Next: ${reachLeader({ leader, namespace })}, then ${reach}localhost:8443`;
 }
 
 function eventText({ lastTimestamp, firstTimestamp, count = 1, message = '' }: KubeEvent, { when }: LinkFindings): string {
