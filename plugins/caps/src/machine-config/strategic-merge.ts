@@ -1,6 +1,6 @@
 import { failure } from '../errors.ts';
 import { type ConfigDocument, identityOf, MACHINE_DOCUMENT } from './documents.ts';
-import { isNull, jsonOf, type List, type Scalar, type Table, textOf, textScalar, type Tree, withEntry } from './tree.ts';
+import { isNull, jsonOf, type List, type Scalar, type Table, textOf, textScalar, type Tree } from './tree.ts';
 
 /** Takes away what it stands in, instead of merging: `{ $patch: delete }`. */
 const DIRECTIVE = '$patch';
@@ -54,13 +54,13 @@ const inside = (place: Place, key: string): Place => ({ ...place, path: [...plac
 const deletes = (tree: Tree) => tree.kind === 'table' && textOf(tree.entries.get(DIRECTIVE)) === 'delete';
 
 function mergeTables(left: Table, right: Table, place: Place): Table {
-  let result = left;
+  // Copied once: a mapping may have as many entries as the patch.
+  const entries = new Map(left.entries);
   for (const [key, value] of right.entries) {
-    const known = left.entries.get(key);
-    if (deletes(value)) result = withEntry(result, key, undefined);
-    else if (key !== DIRECTIVE) result = withEntry(result, key, mergeValues(known, value, inside(place, key)));
+    if (deletes(value)) entries.delete(key);
+    else if (key !== DIRECTIVE) entries.set(key, mergeValues(left.entries.get(key), value, inside(place, key)));
   }
-  return result;
+  return { kind: 'table', entries };
 }
 
 function mergeValues(left: Tree | undefined, right: Tree, place: Place): Tree {
@@ -108,7 +108,7 @@ function mergeLists(left: List, right: List, place: Place): List {
 }
 
 function mergeItem(items: Tree[], item: Tree, { place, keys }: { place: Place; keys: readonly string[] }): void {
-  const at = items.findIndex((known) => isSameElement(known, item, keys));
+  const at = keys.length === 0 ? -1 : items.findIndex((known) => isSameElement(known, item, keys));
   const known = items[at];
   const isMerged = known?.kind === 'table' && item.kind === 'table' && !WHOLE_ELEMENTS.has(nameOf(place));
   if (known === undefined) items.push(withoutDirectives(item));
