@@ -25,6 +25,7 @@ import { sideroProgram } from '../../core/src/bin/program.ts';
 
 const program = fileURLToPath(new URL('../../core/bin/sidero.js', import.meta.url));
 const IN_USE = '11111111-0000-4000-8000-000000000000';
+const NEW = '22222222-0000-4000-8000-000000000000';
 const [{ name: user, password: pass }] = BMC_USERS as [(typeof BMC_USERS)[number]];
 const SECRET = { namespace: 'default', name: 'fixture-bmc' };
 const bmc = {
@@ -145,6 +146,14 @@ describe('sidero why', { timeout: 60_000 }, () => {
     expect(why.step.name).toBe((await server()).status?.step?.name);
     expect(why.events.length).toBeGreaterThan(0);
   });
+});
+
+test('sidero why without a server counts them, and names those that are not ready', { timeout: 60_000 }, async () => {
+  await sidero.resources.create(ServerKind, aServer({ spec: { accepted: false, hardware: { system: { uuid: NEW } } }, status: undefined }));
+  const { stdout } = await command('why');
+  expect(stdout).toMatch(/^3 servers: /);
+  expect(stdout).toMatch(new RegExp(`^${NEW} `, 'm'));
+  await sidero.resources.remove(ServerKind, { name: NEW });
 });
 
 describe('sidero wipe', { timeout: 60_000 }, () => {

@@ -1,4 +1,5 @@
 import type { DiskRecord, WipeRecord } from '../resources/kinds.ts';
+import { inColumns } from './in-columns.ts';
 
 /** A plan of a wipe for people: a line a disk, in columns. */
 export function diskTable({ method, disks }: WipeRecord): readonly string[] {
@@ -10,14 +11,7 @@ export function diskTable({ method, disks }: WipeRecord): readonly string[] {
     disk.method ?? method ?? '-',
     disk.reason ?? '',
   ]);
-  const all = [['DISK', 'SERIAL', 'SIZE', 'METHOD', 'REASON'], ...rows];
-  const widths = all[0]!.map((_title, column) => Math.max(...all.map((row) => row[column]!.length)));
-  return all.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column]! + 2))
-      .join('')
-      .trimEnd(),
-  );
+  return inColumns([['DISK', 'SERIAL', 'SIZE', 'METHOD', 'REASON'], ...rows]);
 }
 
 function nameOf({ deviceName, serial, wwn }: DiskRecord): string {

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import { loadConfig } from '../config.ts';
 import { failure } from '../errors.ts';
 import { isMeant } from '../errors/nearest.ts';
 import { createLogger } from '../log.ts';
@@ -26,7 +27,21 @@ export interface RunningSidero extends AsyncDisposable {
 export function withApiOptions(command: Command): Command {
   return command
     .option('--kubeconfig <file>', 'the API to talk to; default: KUBECONFIG, else <data-dir>/kubeconfig')
-    .option('--data-dir <folder>', 'data directory of the running sidero', '.sidero');
+    .addOption(
+      new Option('--data-dir <folder>', 'data directory of the running sidero; default: that of the config')
+        .env('SIDERO_DATA_DIR')
+        .default('.sidero'),
+    )
+    .hook('preAction', () => takeDataDirOfConfig(command));
+}
+
+// A config takes a moment to load, and may not be at hand: it is asked only when nothing else tells.
+async function takeDataDirOfConfig(command: Command): Promise<void> {
+  const { kubeconfig, dataDir, config } = command.optsWithGlobals<ApiOptions & { config?: string }>();
+  const isTold = kubeconfig ?? process.env['KUBECONFIG'] ?? (command.getOptionValueSource('dataDir') !== 'default' || undefined);
+  if (isTold || existsSync(join(dataDir, 'kubeconfig'))) return;
+  const loaded = await loadConfig({ file: config }).catch(() => undefined);
+  if (loaded) command.setOptionValueWithSource('dataDir', loaded.options.dataDir, 'config');
 }
 
 /** The way to its API. @throws SIDERO_KUBECONFIG_MISSING */

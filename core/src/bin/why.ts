@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import { wantedPowerOf } from '../power/request.ts';
 import type { Condition, DiskRecord, KubeEvent, PowerActionRecord, Server, WipeRecord } from '../resources/kinds.ts';
-import { EventKind } from '../resources/kinds.ts';
+import { EventKind, ServerKind } from '../resources/kinds.ts';
 import { askExplainers, type Explanation } from './ask-explainers.ts';
 import { sizeOf } from './disk-table.ts';
+import { fleetState, fleetText } from './fleet-state.ts';
 import { type ApiOptions, kubeConfigOf, type RunningSidero, runningSidero, serverNamed, withApiOptions } from './running-sidero.ts';
 
 /** Why a Server is where it is: what `sidero why --json` prints. */
@@ -29,14 +30,19 @@ export interface Why {
 }
 
 const LAST_EVENTS = 6;
+/** Where Events of objects without a namespace are. */
+const SERVER_EVENTS = { namespace: 'default' };
 
-/** `sidero why SERVER`: where a server is in its life, since when, until when, how that is known, and what comes next. */
+/** `sidero why SERVER`: where a server is in its life, since when, until when, how that is known, and what comes next. Without: all of them. */
 export function whyCommand(program: Command): void {
-  withApiOptions(program.command('why <server>'))
-    .description('tell where a server is in its life, why, since when, until when, and what comes next')
+  withApiOptions(program.command('why [server]'))
+    .description(
+      'tell where a server is in its life, why, since when, until when, and what comes next; without one: which servers are not ready, and why',
+    )
     .option('--json', 'as one JSON object')
-    .action(async (name: string, options: ApiOptions & { readonly json?: boolean }, command: Command) => {
+    .action(async (name: string | undefined, options: ApiOptions & { readonly json?: boolean }, command: Command) => {
       await using sidero = runningSidero(options);
+      if (name === undefined) return await whyOfAll(sidero, options);
       const [server, events, now] = [await serverNamed(sidero, name), await eventsAbout(sidero, name), new Date()];
       const when = (time: Date) => whenText(time.toISOString(), now);
       const dataDir = command.getOptionValueSource('dataDir') === 'cli' ? options.dataDir : undefined;
@@ -46,6 +52,13 @@ export function whyCommand(program: Command): void {
     });
 }
 
+async function whyOfAll({ resources }: RunningSidero, { json }: { readonly json?: boolean }): Promise<void> {
+  const [servers, events] = [await resources.list(ServerKind, {}, { live: true }), await resources.list(EventKind, SERVER_EVENTS, { live: true })];
+  const [now, state] = [new Date(), fleetState(servers, byAge(events), new Date())];
+  const text = json ? JSON.stringify(state, null, 2) : fleetText(state, (time) => whenText(time, now)).join('\n');
+  process.stdout.write(`${text}\n`);
+}
+
 const timeOf = ({ lastTimestamp, firstTimestamp }: KubeEvent) => lastTimestamp ?? firstTimestamp ?? '';
 
 function byAge(events: readonly KubeEvent[]): readonly KubeEvent[] {
@@ -53,8 +66,7 @@ function byAge(events: readonly KubeEvent[]): readonly KubeEvent[] {
 }
 
 async function eventsAbout({ resources }: RunningSidero, name: string): Promise<readonly KubeEvent[]> {
-  // Where Events of objects without a namespace are.
-  const events = await resources.list(EventKind, { namespace: 'default' }, { live: true });
+  const events = await resources.list(EventKind, SERVER_EVENTS, { live: true });
   return events.filter(({ involvedObject: { kind, name: about } }) => kind === 'Server' && about === name);
 }
 

@@ -3,6 +3,7 @@ import type { BootFacts, BootPlan, BootRequest } from '../hooks.ts';
 import { EnvironmentKind, ServerBindingKind, ServerClassKind, ServerKind } from '../resources/kinds.ts';
 import { agentEnvironment, checked, chooseTarget, neededServerClass, planAgent, planEnvironment } from './boot-choice.ts';
 import { createTokenDesk } from './boot-token.ts';
+import { createWaitTeller } from './boot-waits.ts';
 import type { StageContext } from './context.ts';
 
 /**
@@ -12,18 +13,22 @@ import type { StageContext } from './context.ts';
 export function createBootStage(context: StageContext): (request: BootRequest) => Promise<BootPlan> {
   const { hooks, log, site } = context;
   const handOut = createTokenDesk(context);
-  const decide = async (request: BootRequest): Promise<BootPlan> => {
+  const tellOfWait = createWaitTeller(context);
+  const decide = async (request: BootRequest): Promise<Decided> => {
     const facts = await factsOf(context, request.uuid);
     const wanted = await planOf(context, facts, request);
     const plan = checked(await hooks.boot.promise(wanted, request));
     if (plan.target === 'environment' && !request.peek) await soil(context, request.uuid);
-    return plan.target === 'agent' && !request.peek ? handOut(plan, request, facts.server) : plan;
+    return { facts, plan: plan.target === 'agent' && !request.peek ? await handOut(plan, request, facts.server) : plan };
   };
   return async (request) => {
     try {
-      const plan = await decide(request);
-      if (!request.peek)
-        log.info({ server: request.uuid, mac: request.mac, address: request.address, target: plan.target, reason: plan.reason }, 'boot decided');
+      const { plan, facts } = await decide(request);
+      if (request.peek) return plan;
+      // A machine that waits asks every few seconds.
+      const isNews = plan.target !== 'wait' || tellOfWait(plan, { request, facts });
+      const { uuid, mac, address } = request;
+      log[isNews ? 'info' : 'debug']({ server: uuid, mac, address, target: plan.target, reason: plan.reason }, 'boot decided');
       return plan;
     } catch (thrown) {
       log.error({ server: request.uuid, address: request.address, err: thrown }, 'boot could not be decided');
@@ -41,6 +46,11 @@ export function createBootStage(context: StageContext): (request: BootRequest) =
     const environment = await stage.resources.get(EnvironmentKind, { name: target.name });
     return planEnvironment(target, environment, environment ? await stage.localCopy(environment) : { ready: true });
   }
+}
+
+interface Decided {
+  readonly plan: BootPlan;
+  readonly facts: BootFacts;
 }
 
 /**
