@@ -1,15 +1,15 @@
 import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { debianPackages } from './debian/packages.ts';
+import { debianPackages } from './debian/debian-packages.ts';
 import { systemTree } from './debian/system-tree.ts';
 import { failure } from './errors.ts';
 import type { Entry, FileTree } from './file-tree.ts';
 import { nodeTree } from './node-tree.ts';
-import { writeImageArchive } from './oci/image-archive.ts';
-import { type Layer, packLayer } from './oci/layer.ts';
+import { writeImageArchive } from './oci/write-image-archive.ts';
+import { type Layer, packLayer } from './oci/pack-layer.ts';
 import { type Platform, platformOf } from './platform.ts';
 import { installedPackages, type InstalledPackage, packageTree } from './project/package-tree.ts';
-import { readProject } from './project/project.ts';
+import { readProject } from './project/read-project.ts';
 
 /** What an image is made of, and where it goes. */
 export interface ImageOptions {

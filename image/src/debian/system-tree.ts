@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { extract, type Header } from 'tar-stream';
 import { type Entry, type FileTree, textFile } from '../file-tree.ts';
 import { runCommand } from '../run-command.ts';
-import type { DebianPackage } from './packages.ts';
+import type { DebianPackage } from './debian-packages.ts';
 
 /** User and group of containers that only follow the manager. */
 const FOLLOWER = 65_532;

@@ -3,7 +3,7 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { rename, rm } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { type Header, type Pack, pack } from 'tar-stream';
-import type { Layer } from './layer.ts';
+import type { Layer } from './pack-layer.ts';
 
 const TYPES = {
   manifest: 'application/vnd.oci.image.manifest.v1+json',

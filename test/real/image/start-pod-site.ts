@@ -7,9 +7,9 @@ import { definitionsOf } from '../cluster-api/manifests.ts';
 import { providersOf } from '../cluster-api/parts.ts';
 import { type RealKubeApi, startKubeApiServer } from '../kube-apiserver.ts';
 import { freePorts, writeCertificate } from '../loopback.ts';
-import { type ContainerOptions, type RunningContainer, startContainer } from './container.ts';
-import { type ContainerSpec, type PodSpec, runtimeConfig } from './pod.ts';
-import type { UnpackedImage } from './site-image.ts';
+import { type ContainerOptions, type RunningContainer, startContainer } from './start-container.ts';
+import { type ContainerSpec, type PodSpec, runtimeConfig } from './runtime-config.ts';
+import type { UnpackedImage } from './unpack-image.ts';
 
 /** Of the pod, on the wire between it and the machines. */
 export const POD = '10.97.0.1';

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { HOST } from '../platform.ts';
 import { installedPackages, packageTree } from './package-tree.ts';
-import { readProject } from './project.ts';
+import { readProject } from './read-project.ts';
 
 /** Each look at a configuration is a process that loads all of core; hosts are busy. */
 const PATIENCE_MS = 60_000;

@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Entry, textFile } from '../file-tree.ts';
-import { packLayer } from './layer.ts';
+import { packLayer } from './pack-layer.ts';
 
 const run = promisify(execFile);
 const digest = (bytes: Uint8Array) => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
