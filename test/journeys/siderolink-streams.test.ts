@@ -23,7 +23,7 @@ import { MetalMachineKind } from '@sidero/plugin-caps';
 import { aServer, FIXTURE_UUID } from '@sidero/testing';
 import { afterEach, beforeAll, afterAll, describe, expect, test, vi } from 'vitest';
 import * as z from 'zod';
-import { printLines } from '../../plugins/siderolink/src/commands/kept-commands.ts';
+import { type KeptKind, printLines } from '../../plugins/siderolink/src/commands/kept-commands.ts';
 import { streamPath } from '../../plugins/siderolink/src/commands/stream-commands.ts';
 import { followSocket } from '../../plugins/siderolink/src/outlets/follow-socket.ts';
 import { clusterApiKinds } from './clusters/cluster-api.ts';
@@ -268,9 +268,9 @@ describe('where records go', () => {
   let dataDir: string;
   beforeAll(async () => void (dataDir = await mkdtemp(join(tmpdir(), 'sidero-streams-'))));
   afterAll(() => rm(dataDir, { recursive: true, force: true }));
-  const kinds = { logs: { name: 'logs', what: 'kernel log' }, events: { name: 'events', what: 'events' } };
-  const given = (stream: PassThrough, kind = kinds.logs) => ({ kind, server: FIXTURE_UUID, dataDir, token: undefined, output: stream });
-  const printed = async (options: Parameters<typeof printLines>[1], kind = kinds.logs) => {
+  const kinds = { logs: { name: 'logs', what: 'kernel log' }, events: { name: 'events', what: 'events' } } as const;
+  const given = (stream: PassThrough, kind: KeptKind = kinds.logs) => ({ kind, server: FIXTURE_UUID, dataDir, token: undefined, output: stream });
+  const printed = async (options: Parameters<typeof printLines>[1], kind: KeptKind = kinds.logs) => {
     const { stream, lines } = output();
     await printLines(given(stream, kind), options);
     return lines();

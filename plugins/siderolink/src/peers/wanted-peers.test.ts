@@ -48,7 +48,8 @@ describe('who shall be in the tunnel', () => {
 // The cases of the original, with what it does better: removes are always honoured.
 describe('what the device is told', () => {
   const [k1, k2] = [key(1), key(2)];
-  const wanted = (...list: [string, string][]) => new Map(list.map(([publicKey, at]) => [publicKey, { uuid: publicKey, publicKey, address: at }]));
+  const wanted = (...list: [string, string][]) =>
+    new Map(list.map(([publicKey, at]) => [publicKey, { uuid: publicKey, binding: publicKey, publicKey, address: at }]));
   test.each([
     ['a machine that is new', {}, wanted([k1, address(1)]), [{ publicKey: k1, address: address(1) }]],
     ['another address of a machine, once', { [k1]: [address(1)] }, wanted([k1, address(2)]), [{ publicKey: k1, address: address(2) }]],
