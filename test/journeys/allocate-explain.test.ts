@@ -95,3 +95,25 @@ test('the program asks the API of the sidero that runs, and takes nothing', { ti
     await rm(folder, { recursive: true });
   }
 });
+
+test('sidero why tells whose machine a server is, and what that one waits for', { timeout: 60_000 }, async () => {
+  await createMachine(sidero.resources, 'm1', { spec: ofClass });
+  await isBound('server-1');
+  const folder = await mkdtemp(join(tmpdir(), 'sidero-why-'));
+  try {
+    const kubeconfig = join(folder, 'kubeconfig');
+    await writeFile(kubeconfig, sidero.kubeConfig.exportConfig(), { mode: 0o600 });
+    const config = fileURLToPath(new URL('../../sidero.config.ts', import.meta.url));
+    const args = ['--conditions=source', program, '--config', config, 'why', 'server-1', '--json', '--kubeconfig', kubeconfig];
+    const { stdout } = await promisify(execFile)(process.execPath, args);
+    const { told } = JSON.parse(stdout) as { told: { name: string; lines: string[] }[] };
+    expect(told.find(({ name }) => name === 'machine')?.lines).toEqual(
+      expect.arrayContaining([
+        'MetalMachine default/m1 has it (Machine m1, Cluster rack-1)',
+        'its configuration was not asked for yet; it is, once its Talos has booted from the network',
+      ]),
+    );
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});

@@ -10,6 +10,7 @@ import { addRenderCommand } from './configdata/render-command.ts';
 import { addSilentTalos } from './configdata/silent-talos.ts';
 import { addControllers } from './controllers/index.ts';
 import { capsCustomResources } from './custom-resources.ts';
+import { addExplainer } from './explain/add-explainer.ts';
 import { addStandalone } from './standalone/index.ts';
 
 /** The Cluster API provider: its kinds, the loops over them, and the configuration of bound machines. */
@@ -36,5 +37,6 @@ export const caps = definePlugin({
     if (standalone) addStandalone(sidero, workloads);
     addRenderCommand(sidero, clusterApi.kinds);
     addAllocateCommand(sidero, clusterApi);
+    addExplainer(sidero, clusterApi);
   },
 });
