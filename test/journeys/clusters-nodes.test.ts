@@ -3,10 +3,13 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import {
   createMetrics,
   createResourceClient,
+  definePlugin,
   EventKind,
   type Kind,
   type KubeEvent,
   type KubeObject,
+  type Metrics,
+  type Plugin,
   type ResourceClient,
   type RunningResourceClient,
   SecretKind,
@@ -15,6 +18,7 @@ import { caps, type MetalMachine, MetalMachineKind } from '@sidero/plugin-caps';
 import { type ApiServer, startApiServer } from '@sidero/plugin-apiserver';
 import { aHardware, aServer, FIXTURE_UUID, silentLogger, type TestSidero, testSidero } from '@sidero/testing';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import * as z from 'zod';
 import { clusterApiKinds, createCluster, createMachine, metalMachine } from './clusters/cluster-api.ts';
 import { layWire } from './clusters/cut-wire.ts';
 
@@ -25,8 +29,8 @@ const NodeKind: Kind<Node> = { apiVersion: 'v1', kind: 'Node', plural: 'nodes', 
 const until = (assertion: () => Promise<void>) => vi.waitFor(assertion, { timeout: 25_000, interval: 50 });
 
 /** A machine that has its server, in a cluster whose own API is another one. */
-async function aMachine(kubeconfig: string): Promise<TestSidero> {
-  const sidero = await testSidero({ objects: [aServer()], plugins: [caps(), clusterApiKinds()] });
+async function aMachine(kubeconfig: string, plugins: readonly Plugin[] = []): Promise<TestSidero> {
+  const sidero = await testSidero({ objects: [aServer()], plugins: [caps(), clusterApiKinds(), ...plugins] });
   await createCluster(sidero.resources);
   await giveKubeconfig(sidero, kubeconfig);
   await createMachine(sidero.resources, 'cp-1');
@@ -163,7 +167,10 @@ describe('a cluster', () => {
     const wire = await layWire(() => (isAway ? undefined : Number(new URL(api.kubeConfig.getCurrentCluster()!.server).port)));
     vi.useFakeTimers({ toFake: ['Date'] });
     try {
-      await using sidero = await aMachine(api.kubeconfigYaml.replace(/server: .*/, `server: https://127.0.0.1:${wire.port}`));
+      const metrics = Promise.withResolvers<Metrics>();
+      const spy = definePlugin({ name: 'spy', options: z.strictObject({}), setup: (plane) => metrics.resolve(plane.metrics) });
+      const clustersAway = async () => /^sidero_workload_clusters_away (\d+)$/m.exec(await (await metrics.promise).text())?.[1];
+      await using sidero = await aMachine(api.kubeconfigYaml.replace(/server: .*/, `server: https://127.0.0.1:${wire.port}`), [spy()]);
       const toldOf = async () => (await eventsAbout(sidero.resources, 'cp-1')).filter(({ reason }) => reason === 'Node Provider ID');
       await until(async () =>
         expect((await providerSet(sidero))?.message).toMatch(/does not answer.* Next: see whether the control plane of default/),
@@ -171,10 +178,12 @@ describe('a cluster', () => {
       expect(await toldOf()).toEqual([]);
       vi.setSystemTime(Date.now() + 3_600_000);
       await until(async () => expect(await toldOf()).toMatchObject([{ type: 'Warning', message: expect.stringContaining('Next: see whether') }]));
+      expect(await clustersAway()).toBe('1');
       isAway = false;
       await addNode(workload, 'node-1');
       vi.setSystemTime(Date.now() + 60_000);
       await until(async () => expect(await providerSet(sidero)).toMatchObject({ status: 'True' }));
+      expect(await clustersAway()).toBe('0');
     } finally {
       vi.useRealTimers();
       await wire.close();

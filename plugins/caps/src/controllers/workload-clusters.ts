@@ -35,6 +35,9 @@ export interface WorkloadClustersOptions {
   readonly now?: () => number;
 }
 
+/** A cluster that nobody has asked for longer than this is not away, but gone. */
+const FORGOTTEN_MS = 10 * 60_000;
+
 interface Connection {
   /** Version of the Secret that it was made from. */
   readonly version: string | undefined;
@@ -52,9 +55,11 @@ export class WorkloadClusters implements AsyncDisposable {
   /** The longest unused first. */
   readonly #connections = new Map<string, Connection>();
   readonly #resting = new Map<string, Rest>();
+  readonly #countAway: (count: number) => void;
 
   constructor(options: WorkloadClustersOptions) {
     this.#options = options;
+    this.#countAway = options.metrics.gauge('sidero_workload_clusters_away', 'Clusters made here whose API cannot be used.');
   }
 
   /**
@@ -71,11 +76,11 @@ export class WorkloadClusters implements AsyncDisposable {
     if (before) this.#resting.set(key, { ...before, untilMs: now() + restMs });
     try {
       const done = await work(await this.#clientOf(cluster, key));
-      this.#resting.delete(key);
+      this.#back(key);
       return done;
     } catch (cause) {
       const problem = messageOf(cause).replace(/\.$/, '');
-      this.#resting.set(key, { untilMs: now() + restMs, problem });
+      this.#away(key, { untilMs: now() + restMs, problem });
       throw failure('SIDERO_WORKLOAD_CLUSTER_AWAY', { cluster: key, problem, cause });
     }
   }
@@ -90,6 +95,22 @@ export class WorkloadClusters implements AsyncDisposable {
     const open = [...this.#connections.values()];
     this.#connections.clear();
     await Promise.all(open.map(({ client }) => client.close()));
+  }
+
+  // Told once an outage: each of its machines finds it.
+  #away(key: string, rest: Rest): void {
+    if (this.#resting.get(key)?.problem !== rest.problem)
+      this.#options.log.warn({ cluster: key, problem: rest.problem }, 'the API of a cluster cannot be used');
+    this.#resting.set(key, rest);
+    // One that was deleted meanwhile is asked for by nobody any more.
+    for (const [other, { untilMs }] of this.#resting) if (untilMs < rest.untilMs - FORGOTTEN_MS) this.#resting.delete(other);
+    this.#countAway(this.#resting.size);
+  }
+
+  #back(key: string): void {
+    if (!this.#resting.delete(key)) return;
+    this.#options.log.info({ cluster: key }, 'the API of a cluster answers again');
+    this.#countAway(this.#resting.size);
   }
 
   #restOf(key: string): Error | undefined {
