@@ -10,7 +10,8 @@ import type { Timeline } from './timeline.ts';
 
 const MACHINES = 3;
 const ACTIONS = 14;
-const WATCH_LAGS_MS = process.env['SIDERO_KILL_WATCH_LAGS']?.split(',').map(Number) ?? [0, 0, 50, 100, 150];
+/** How late the management plane hears of changes, in most and in some schedules. */
+const WATCH_LAGS_MS = process.env['SIDERO_KILL_WATCH_LAGS']?.split(',').map(Number) ?? [0, 0, 50, 50, 100, 150, 300, 700];
 const BEGIN_PATIENCE_MS = 30_000;
 const SETTLE_TIMEOUT_MS = 180_000;
 const namespace = 'default';
