@@ -5,10 +5,11 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { aBinding, FIXTURE_UUID } from '@sidero/testing';
+import { qemuSupport, startMachine } from '@sidero/testing/qemu';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { isClusterApiBuilt } from './cluster-api/parts.ts';
 import type { RunningContainer } from './image/start-container.ts';
-import { type PodSite, POD, startPodSite } from './image/start-pod-site.ts';
+import { type PodSite, startPodSite } from './image/start-pod-site.ts';
 import { IMAGE, makeSite, type Site } from './image/make-site.ts';
 import { type UnpackedImage, unpackImage } from './image/unpack-image.ts';
 import { KUBERNETES_VERSION, testCache } from './kubernetes-parts.ts';
@@ -16,6 +17,7 @@ import { isTalosBuilt } from './talos/program.ts';
 import { startTalosMachines, type TalosMachines } from './talos/talos-machines.ts';
 
 const run = promisify(execFile);
+const POD = '10.77.0.1';
 const AGENT = join(import.meta.dirname, '../../.sidero/env/agent-amd64');
 const FILES = [
   '/usr/bin/wireguard-go',
@@ -27,7 +29,12 @@ const FILES = [
   join(testCache(), `kubernetes-${KUBERNETES_VERSION}`, 'kube-apiserver'),
 ];
 const isPossible =
-  process.getuid?.() === 0 && process.arch === 'x64' && isClusterApiBuilt() && isTalosBuilt && FILES.every((file) => existsSync(file));
+  process.getuid?.() === 0 &&
+  process.arch === 'x64' &&
+  isClusterApiBuilt() &&
+  isTalosBuilt &&
+  qemuSupport().length === 0 &&
+  FILES.every((file) => existsSync(file));
 /** Hosts are busy. */
 const PATIENCE = { timeout: 90_000, interval: 100 };
 
@@ -37,9 +44,10 @@ describe.skipIf(!isPossible)('the image of a site', () => {
   let image: UnpackedImage;
   let told: string;
   let pod: PodSite;
+  let talos: TalosMachines | undefined;
   const containers = new Map<string, RunningContainer>();
   const container = (name: string) => containers.get(name)!;
-  const curl = (url: string, ...args: string[]) => pod.machines.run(['curl', '--silent', '--show-error', '--max-time', '30', ...args, url]);
+  const curl = (url: string, ...args: string[]) => pod.host.run(['curl', '--silent', '--show-error', '--max-time', '30', ...args, url]);
 
   beforeAll(async () => {
     site = await makeSite();
@@ -55,6 +63,7 @@ describe.skipIf(!isPossible)('the image of a site', () => {
     }, PATIENCE);
   }, 300_000);
   afterAll(async () => {
+    await talos?.[Symbol.asyncDispose]();
     await pod?.[Symbol.asyncDispose]();
     await site?.[Symbol.asyncDispose]();
     if (folder) await rm(folder, { recursive: true, force: true });
@@ -156,7 +165,7 @@ describe.skipIf(!isPossible)('the image of a site', () => {
       for (const file of ['vmlinuz', 'initramfs.xz'])
         expect(await size(`http://${POD}:8081/env/agent-amd64/${file}`)).toBe((await stat(join(AGENT, file))).size);
       const script = await curl(`http://${POD}:8081/ipxe?uuid=${FIXTURE_UUID}&mac=52-54-00-00-00-01&arch=x86_64`, '--fail');
-      expect(script).toMatch(/^kernel \/env\/agent-amd64\/vmlinuz .*sidero\.endpoint=10\.97\.0\.1:8081/m);
+      expect(script).toMatch(/^kernel \/env\/agent-amd64\/vmlinuz .*sidero\.endpoint=10\.77\.0\.1:8081/m);
     });
 
     test("has the site's own plugin", async () => {
@@ -174,11 +183,31 @@ describe.skipIf(!isPossible)('the image of a site', () => {
 
     test('has its end of the tunnel, and its followers show what machines say', async () => {
       expect(container('manager').text()).toMatch(/"tunnel":"user-space".*SideroLink is up/);
-      await using talos = await joined(pod, container('manager').text());
+      talos = await joined(pod, container('manager').text());
       talos.log({ count: 3 });
       await vi.waitFor(() => expect(container('serverlogs').text()).toContain('line 3 of 3'), PATIENCE);
       talos.emit({ uuid: FIXTURE_UUID, message: 'SequenceEvent', fields: { sequence: 'boot', action: 'START' } });
       await vi.waitFor(() => expect(container('serverevents').text()).toContain('SequenceEvent'), PATIENCE);
+    });
+
+    test('goes on after its manager was killed, as by a lack of memory', async () => {
+      await container('manager').remove();
+      // The kubelet keeps network and volumes of the pod: a socket is left there.
+      containers.set('manager', await pod.start('manager', { name: 'manager-again' }));
+      await vi.waitFor(() => expect(container('manager').text()).toContain('SideroLink is up'), PATIENCE);
+      talos!.log({ count: 4 });
+      await vi.waitFor(() => expect(container('serverlogs').text()).toContain('line 4 of 4'), PATIENCE);
+      expect(await curl(`http://${POD}:9440/readyz`, '--fail')).toBe('ok');
+    });
+
+    test('makes a Server of a bare machine that has never booted', async () => {
+      const uuid = '4c4c4544-0042-4a10-8054-efc0ffee0001';
+      const facts = { uuid, mac: '52:54:00:77:00:01', serial: 'SN-4711', memoryMiB: 1024 };
+      await using machine = await startMachine(pod.network, { name: 'uefi', firmware: 'uefi', ...facts });
+      const serial = () => pod.kubectl(['get', 'server', uuid, '-o', 'jsonpath={.spec.hardware.system.serialNumber}']);
+      await vi.waitFor(async () => expect(await serial(), machine.lines.slice(-20).join('\n')).toBe('SN-4711'), { timeout: 240_000, interval: 500 });
+      // By what the image has: iPXE, then the agent.
+      expect(container('manager').text()).toContain('snp.efi');
     });
 
     test("has what the kernel's WireGuard is set up with", async () => {
@@ -196,8 +225,8 @@ describe.skipIf(!isPossible)('the image of a site', () => {
     test('gives addresses by DHCP', async () => {
       const script = join(folder, 'udhcpc.sh');
       await writeFile(script, '#!/bin/sh\necho "$1 $ip $serverid $boot_file"\n', { mode: 0o755 });
-      const client = ['busybox', 'udhcpc', '-i', 'wire', '-f', '-q', '-n', '-t', '20', '-T', '1', '-s', script] as const;
-      expect(await pod.machines.run(client)).toMatch(new RegExp(`^bound 10\\.97\\.0\\.(5\\d|60) ${POD}`, 'm'));
+      const client = ['busybox', 'udhcpc', '-i', 'br0', '-f', '-q', '-n', '-t', '20', '-T', '1', '-s', script] as const;
+      expect(await pod.host.run(client)).toMatch(new RegExp(`^bound 10\\.77\\.0\\.(5\\d|60) ${POD}`, 'm'));
     });
 
     test("reads the configuration of the ConfigMap in place of the image's", async () => {
@@ -229,7 +258,7 @@ async function readHead(path: string): Promise<Buffer> {
 async function joined(pod: PodSite, log: string): Promise<TalosMachines> {
   await pod.kubectl(['create', '-f', '-'], aBinding());
   const [, address = ''] = /"address":"([0-9a-f:]+)","port":\d+,"msg":"SideroLink is up"/.exec(log) ?? [];
-  const talos = startTalosMachines(undefined, pod.machines);
+  const talos = startTalosMachines(undefined, pod.host);
   const kernelArgs = [`siderolink.api=${POD}:8081`, `talos.events.sink=[${address}]:4002`, `talos.logging.kernel=tcp://[${address}]:4001`];
   talos.boot({ uuid: FIXTURE_UUID, kernelArgs, disk: join(tmpdir(), `sidero-image-${process.pid}.disk`), address: '' });
   await vi.waitFor(() => expect(talos.events.map(({ event }) => event)).toContain('linked'), PATIENCE);

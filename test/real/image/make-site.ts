@@ -19,7 +19,7 @@ import { redfish } from '@sidero/plugin-redfish';
 import { siderolink } from '@sidero/plugin-siderolink';
 import { rack } from './plugins/rack.ts';
 
-const dhcp = [{ interface: 'wire', mode: 'full', range: ['10.97.0.50', '10.97.0.60'] }] as const;
+const dhcp = [{ interface: 'br0', mode: 'full', range: ['10.77.0.50', '10.77.0.60'] }] as const;
 
 export default defineConfig({ plugins: [bootIpxe({ dhcp }), agent(), redfish(), ipmi(), siderolink(), caps(), rack({ row: 'a' })] });
 `;

@@ -1,7 +1,7 @@
 import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createNamespace, forward, type Namespace } from '@sidero/testing/qemu';
+import { createNetwork, forward, type Namespace, type Network } from '@sidero/testing/qemu';
 import { dump, load, loadAll } from 'js-yaml';
 import { definitionsOf } from '../cluster-api/manifests.ts';
 import { providersOf } from '../cluster-api/parts.ts';
@@ -11,9 +11,6 @@ import { type ContainerOptions, type RunningContainer, startContainer } from './
 import { type ContainerSpec, type PodSpec, runtimeConfig } from './runtime-config.ts';
 import type { UnpackedImage } from './unpack-image.ts';
 
-/** Of the pod, on the wire between it and the machines. */
-export const POD = '10.97.0.1';
-const MACHINES = '10.97.0.2';
 const NAMESPACE = 'sidero-system';
 
 /** An object of the bundle. */
@@ -28,10 +25,10 @@ interface Component {
 export interface PodSite extends AsyncDisposable {
   readonly pod: PodSpec;
   readonly api: RealKubeApi;
-  /** Where the pod is. */
-  readonly network: Namespace;
-  /** Where machines are. */
-  readonly machines: Namespace;
+  /** Where the pod is; bare machines are plugged in here. */
+  readonly network: Network;
+  /** Another host on the link. */
+  readonly host: Namespace;
   /** Where on this machine each volume is. */
   readonly volumes: ReadonlyMap<string, string>;
   /** kubectl that must succeed; its output. */
@@ -52,14 +49,13 @@ export async function startPodSite(options: PodSiteOptions): Promise<PodSite> {
   await using stack = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), 'sidero-pod-'));
   stack.defer(() => rm(folder, { recursive: true, force: true }));
-  const network = stack.use(await createNamespace());
-  const machines = stack.use(await createNamespace(network));
-  await wire(network, machines);
+  const network = stack.use(await createNetwork());
+  const host = await network.addHost('10.77.0.2');
   const api = await startKubeApiServer();
   stack.defer(() => api.close());
   const apiPort = Number(new URL(api.url).port);
   const [webhookPort = 0] = await freePorts(1);
-  stack.use(await forward(network, { port: apiPort, dir: folder, clients: 'inside' }));
+  await network.bring(apiPort);
   stack.use(await forward(network, { port: webhookPort, insidePort: 9443, dir: folder, clients: 'outside' }));
   const kubectl = (args: readonly string[], input?: object) => kubectlOf(api, args, input);
   const certificates = await folderOf(folder, 'cert', 0o755);
@@ -68,7 +64,7 @@ export async function startPodSite(options: PodSiteOptions): Promise<PodSite> {
   await install(kubectl, components, { url: `https://127.0.0.1:${webhookPort}`, ca });
   const pod = components.find(({ kind }) => kind === 'Deployment')!.spec!.template!.spec;
   const place = {
-    fields: { 'status.hostIP': POD, 'metadata.namespace': NAMESPACE },
+    fields: { 'status.hostIP': network.address, 'metadata.namespace': NAMESPACE },
     volumes: await volumesOf(pod, folder),
     account: await accountFolder(kubectl, { folder, ca: api.ca }),
     service: { KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: String(apiPort) },
@@ -79,7 +75,7 @@ export async function startPodSite(options: PodSiteOptions): Promise<PodSite> {
     pod,
     api,
     network,
-    machines,
+    host,
     volumes: place.volumes,
     kubectl,
     start: (name, given = {}) => {
@@ -102,17 +98,6 @@ class Containers implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#running.map((container) => container.remove()));
-  }
-}
-
-async function wire(network: Namespace, machines: Namespace): Promise<void> {
-  await network.run(['ip', 'link', 'add', 'wire', 'type', 'veth', 'peer', 'name', 'wire', 'netns', String(machines.pid)]);
-  for (const [space, address] of [
-    [network, POD],
-    [machines, MACHINES],
-  ] as const) {
-    await space.run(['ip', 'address', 'add', `${address}/24`, 'dev', 'wire']);
-    for (const link of ['lo', 'wire']) await space.run(['ip', 'link', 'set', link, 'up']);
   }
 }
 
