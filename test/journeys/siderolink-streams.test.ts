@@ -107,6 +107,8 @@ describe('who it is', () => {
     const socket = await machineLog(plane);
     socket.write('{"msg":"f"}\n');
     await until(() => expect(plane.lines().at(-1)).toContain('"f"'));
+    await using before = new SinkClient('127.0.0.2', plane.eventPort);
+    expect(await before.publish(eventBytes('id0', TaskEventSchema, { task: 't' }))).toEqual(OK);
     await plane.sidero.resources.remove(ServerBindingKind, { name: FIXTURE_UUID });
     await until(() => expect(socket.destroyed).toBe(true));
     told = plane.lines().length;
@@ -115,6 +117,8 @@ describe('who it is', () => {
     const answer = await sink.publish(eventBytes('id1', PhaseEventSchema, { phase: 'install' }));
     expect(answer).toEqual({ code: NOT_FOUND, message: 'no ServerBinding has the address 127.0.0.2' });
     expect(await plane.metrics()).toContain('sidero_talos_events_total{type="PhaseEvent",outcome="unknown-sender"} 1');
+    expect(await plane.metrics()).toContain('sidero_talos_event_refused_total{reason="gone"} 1');
+    await expect(before.publish(eventBytes('id1', TaskEventSchema, { task: 't' }))).rejects.toThrow();
   });
 });
 
@@ -136,6 +140,21 @@ describe('what machines must not be able to do', () => {
     expect(more.some(({ destroyed }) => destroyed)).toBe(false);
     more[3]!.write('{"msg":"3"}\n');
     await until(() => expect(plane.lines().at(-1)).toBe(named('3')));
+  });
+
+  test('of its connections for events a machine loses the oldest when it has too many, as one that booted anew leaves them behind', async () => {
+    await using plane = await streamsPlane({ objects: [aServer(), aLinkedBinding()] });
+    await using left = new AsyncDisposableStack();
+    const event = eventBytes('id1', TaskEventSchema, { task: 't' });
+    const sinks: SinkClient[] = [];
+    for (let count = 0; count < 5; count++) {
+      const sink = left.use(new SinkClient('127.0.0.2', plane.eventPort));
+      expect(await sink.publish(event)).toEqual(OK);
+      sinks.push(sink);
+    }
+    const outcomes = await Promise.allSettled(sinks.map((sink) => sink.publish(event)));
+    expect(outcomes.map((outcome) => outcome.status)).toEqual(['rejected', ...Array.from({ length: 4 }, () => 'fulfilled')]);
+    expect(await plane.metrics()).toContain('sidero_talos_event_refused_total{reason="limit"} 1');
   });
 
   test('requests that cannot be read are answered, and the next one is served', async () => {
