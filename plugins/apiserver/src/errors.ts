@@ -14,6 +14,11 @@ export const failure = defineErrors({
     message: (d: { name: string; problem: string }) => `The definition ${d.name} cannot be served: ${d.problem}.`,
     next: (d: { name: string }) => `correct the CustomResourceDefinition ${d.name} of the plugin that adds it.`,
   },
+  SIDERO_APISERVER_DISK_FULL: {
+    message: (d: { directory: string; cause?: unknown }) => `There is no space left for the API's data in ${d.directory}: nothing can be written.`,
+    next: (d: { directory: string }) =>
+      `make room on the disk of ${d.directory} (df ${d.directory}); writing goes on by itself then, and nothing is lost.`,
+  },
   SIDERO_APISERVER_LISTEN_FAILED: {
     message: (d: { address: string; port: number; cause?: unknown }) =>
       `The embedded API cannot listen on ${d.address}:${d.port}: ${messageOf(d.cause)}.`,

@@ -3,7 +3,7 @@ import { setMaxListeners } from 'node:events';
 import { createServer, type Server } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type Logger, messageOf } from '@sidero/core';
+import { type Logger, messageOf, SideroError } from '@sidero/core';
 import { type Answer, type Exchange, type Handler, send } from './exchange.ts';
 import { failure } from './errors.ts';
 import { ApiError, badRequest, internalError, unknownPath } from './status.ts';
@@ -40,6 +40,9 @@ const REQUEST_TIMEOUT_MS = 60_000;
 /** Go's clients keep idle connections for 90 s; closing them earlier would race with their next request. */
 const KEEP_ALIVE_MS = 120_000;
 
+/** How often one failure is logged. */
+const AGAIN_MS = 60_000;
+
 const DRAIN_MS = 1000;
 const IDLE_CHECK_MS = 10;
 
@@ -69,7 +72,8 @@ export async function serveHttp(options: HttpOptions, handlers: readonly Handler
     noDelay: true,
   });
   server.maxConnections = MAX_CONNECTIONS;
-  server.on('request', (request, response) => void serve({ request, response, closing: closing.signal }, { options, handlers }));
+  const tell = failureTeller(options.log);
+  server.on('request', (request, response) => void serve({ request, response, closing: closing.signal }, { options, handlers, tell }));
   server.on('clientError', (_error, socket) => {
     if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
     else socket.destroy();
@@ -106,7 +110,13 @@ interface Incoming {
   readonly closing: AbortSignal;
 }
 
-async function serve(incoming: Incoming, { options, handlers }: { options: HttpOptions; handlers: readonly Handler[] }): Promise<void> {
+interface Serving {
+  readonly options: HttpOptions;
+  readonly handlers: readonly Handler[];
+  readonly tell: TellFailure;
+}
+
+async function serve(incoming: Incoming, { options, handlers, tell }: Serving): Promise<void> {
   const { request, response } = incoming;
   // A client that goes while it is answered is no failure of ours.
   response.on('error', () => {});
@@ -116,7 +126,7 @@ async function serve(incoming: Incoming, { options, handlers }: { options: HttpO
     const answer = await firstAnswer(handlers, exchange);
     if (answer) send(response, answer);
   } catch (error) {
-    refuse({ request, response, closing: incoming.closing }, error, options.log);
+    refuse({ request, response, closing: incoming.closing }, error, tell);
   }
 }
 
@@ -143,21 +153,35 @@ function authorise(request: IncomingMessage, path: string, { isToken }: HttpOpti
 }
 
 // A Status for every failure. What is left of the body is not read: the connection ends with the answer.
-function refuse({ request, response }: Incoming, error: unknown, log: Logger | undefined): void {
+function refuse({ request, response }: Incoming, error: unknown, tell: TellFailure): void {
   if (response.headersSent || response.destroyed) {
     response.destroy();
     return;
   }
-  const status = statusOf(error, request, log);
+  const status = statusOf(error, request, tell);
   const headers = request.complete ? {} : { Connection: 'close' };
   const retry: Record<string, string> =
     status.details?.retryAfterSeconds === undefined ? {} : { 'Retry-After': String(status.details.retryAfterSeconds) };
   send(response, { code: status.code, body: status.toStatus(), headers: { ...headers, ...retry } });
 }
 
-function statusOf(error: unknown, request: IncomingMessage, log: Logger | undefined): ApiError {
+function statusOf(error: unknown, request: IncomingMessage, tell: TellFailure): ApiError {
   if (error instanceof ApiError) return error;
   if ((error as NodeJS.ErrnoException).code === 'ECONNRESET') return badRequest('the request ended early');
-  log?.error({ err: error, method: request.method, url: request.url }, 'request failed');
-  return internalError(messageOf(error));
+  tell(error, request);
+  return internalError(error instanceof SideroError ? `${error.message} Next: ${error.next}` : messageOf(error));
+}
+
+type TellFailure = (error: unknown, request: IncomingMessage) => void;
+
+/** Logs what went wrong in here; what goes wrong at every request, once in a while. */
+function failureTeller(log: Logger | undefined): TellFailure {
+  let [last, lastMs] = ['', 0];
+  return (error, { method, url }) => {
+    const text = messageOf(error);
+    if (text === last && Date.now() - lastMs < AGAIN_MS) return;
+    [last, lastMs] = [text, Date.now()];
+    if (error instanceof SideroError) log?.error({ code: error.code, next: error.next, method, url }, error.message);
+    else log?.error({ err: error, method, url }, 'request failed');
+  };
 }

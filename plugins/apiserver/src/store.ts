@@ -1,6 +1,8 @@
 import { closeSync, fdatasync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { promisify } from 'node:util';
+import { failure } from './errors.ts';
 import type { ApiObject } from './object.ts';
 
 /** Where an object is kept. `resource` is `<plural>.<group>`, or `<plural>` in the core group; `namespace` is empty for cluster scope. */
@@ -58,6 +60,8 @@ interface Group {
 }
 
 const syncFile = promisify(fdatasync);
+/** SQLite's result code. */
+const SQLITE_FULL = 13;
 
 /**
  * Objects on SQLite. Calls are synchronous and see each other. Writes of one turn of the event loop share a transaction;
@@ -65,6 +69,7 @@ const syncFile = promisify(fdatasync);
  * and is told to `onCommit`, once it is flushed: it then survives the end of the process and a power cut.
  */
 export class Store {
+  readonly #path: string;
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   #revision: number;
@@ -79,6 +84,7 @@ export class Store {
 
   /** `path` is a file, or `:memory:`. Throws SQLite's error when it cannot be opened or is held by another process. */
   constructor(path: string) {
+    this.#path = path;
     this.#database = new DatabaseSync(path);
     try {
       // The exclusive mode holds the file's lock until close or the end of the process, so a second one is told at once.
@@ -233,12 +239,16 @@ export class Store {
       // The group may hold half a write: nothing of it is kept, and all who wait are told.
       this.#open = undefined;
       this.#giveUp(group, error);
-      throw error;
+      throw this.#named(error);
     }
   }
 
   #begin(): Group {
-    this.#database.exec('BEGIN IMMEDIATE');
+    try {
+      this.#database.exec('BEGIN IMMEDIATE');
+    } catch (error) {
+      throw this.#named(error);
+    }
     const group: Group = { changes: [], committed: Promise.withResolvers<void>(), durable: Promise.withResolvers<void>() };
     // Whoever waits sees the rejection; a group nobody waits for must not end the process.
     group.committed.promise.catch(() => {});
@@ -249,8 +259,14 @@ export class Store {
 
   #giveUp(group: Group, error: unknown): void {
     if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
-    group.committed.reject(error);
-    group.durable.reject(error);
+    group.committed.reject(this.#named(error));
+    group.durable.reject(this.#named(error));
+  }
+
+  // What SQLite says of a full disk names neither the disk nor what to do.
+  #named(cause: unknown): unknown {
+    const { errcode, code } = cause as { errcode?: number; code?: string };
+    return errcode === SQLITE_FULL || code === 'ENOSPC' ? failure('SIDERO_APISERVER_DISK_FULL', { directory: dirname(this.#path), cause }) : cause;
   }
 
   #commit(): void {
@@ -277,7 +293,7 @@ export class Store {
         if (this.#log !== undefined) await syncFile(this.#log);
       } catch (error) {
         this.#unflushed = this.#unflushed.slice(groups.length);
-        for (const group of groups) group.durable.reject(error);
+        for (const group of groups) group.durable.reject(this.#named(error));
         continue;
       }
       this.#unflushed = this.#unflushed.slice(groups.length);
