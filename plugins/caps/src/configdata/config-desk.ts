@@ -2,10 +2,19 @@ import { type Lifecycle, type MachineIdentity, SideroError } from '@sidero/core'
 import { type ConfigPatchEntry, renderConfig, type RenderInput } from '../machine-config/render.ts';
 import type { ConfigSources } from './sources.ts';
 
-/** Results that are kept. */
-const MAX_KEPT = 2000;
+/** What is kept, at most: the newest of some thousand machines, as a configuration has about 12 KB. */
+const MOST_BYTES = 64 * 1024 * 1024;
+/** What one counts beside its bytes. */
+const ENTRY_BYTES = 1024;
 /** So long a failure is the answer without another try: a machine asks every second, and finding out may take long. */
 const FAILURE_MS = 30_000;
+
+/** For tests that cannot wait, or make as many. */
+export interface ConfigDeskLimits {
+  /** A monotonic clock in ms. */
+  readonly now?: () => number;
+  readonly mostBytes?: number;
+}
 
 /** What came of making a configuration. */
 interface Made {
@@ -19,12 +28,15 @@ interface Made {
 export class ConfigDesk {
   readonly #lifecycle: Pick<Lifecycle, 'bind'>;
   readonly #now: () => number;
+  readonly #mostBytes: number;
+  /** The oldest first. */
   readonly #kept = new Map<string, Made>();
+  #keptBytes = 0;
 
-  /** `now` is a monotonic clock in ms. */
-  constructor(lifecycle: Pick<Lifecycle, 'bind'>, now: () => number = () => performance.now()) {
+  constructor(lifecycle: Pick<Lifecycle, 'bind'>, { now = () => performance.now(), mostBytes = MOST_BYTES }: ConfigDeskLimits = {}) {
     this.#lifecycle = lifecycle;
     this.#now = now;
+    this.#mostBytes = mostBytes;
   }
 
   /** @throws SIDERO_MACHINE_CONFIG_INVALID, SIDERO_MACHINE_CONFIG_PATCH_FAILED, SIDERO_HOOK_FAILED, SIDERO_HOOK_TIMEOUT */
@@ -41,11 +53,25 @@ export class ConfigDesk {
   }
 
   #keep(uuid: string, made: Made): void {
-    this.#kept.delete(uuid);
+    this.#drop(uuid);
     this.#kept.set(uuid, made);
-    const [oldest] = this.#kept.keys();
-    if (this.#kept.size > MAX_KEPT && oldest !== undefined) this.#kept.delete(oldest);
+    this.#keptBytes += sizeOf(made);
+    for (const oldest of this.#kept.keys()) {
+      if (this.#keptBytes <= this.#mostBytes) return;
+      this.#drop(oldest);
+    }
   }
+
+  #drop(uuid: string): void {
+    const made = this.#kept.get(uuid);
+    if (!made) return;
+    this.#kept.delete(uuid);
+    this.#keptBytes -= sizeOf(made);
+  }
+}
+
+function sizeOf({ result }: Made): number {
+  return ENTRY_BYTES + (result instanceof SideroError ? 0 : result.byteLength);
 }
 
 function rendered(input: RenderInput): Buffer | SideroError {
