@@ -18,7 +18,7 @@ import type { ResourceClient } from './resources/client.ts';
 import type { CustomResource } from './resources/custom-resource.ts';
 import type { KubeObject } from './resources/kinds.ts';
 import type { GrpcService } from './serve/grpc.ts';
-import { refuseSharedRoutes } from './serve/refuse-shared-routes.ts';
+import { refuseTwinRoutes } from './serve/refuse-twin-routes.ts';
 import type { Variables } from './settings.ts';
 import type { ConnectCluster, Route, Sidero, Site } from './sidero.ts';
 import { guardTaps, type TapRecord } from './taps.ts';
@@ -103,8 +103,8 @@ export function createKernel(options: KernelOptions): Kernel {
     guard.owned(plugin.name, () => blameSetup(plugin.name, () => plugin.setup(sidero)));
   }
   for (const table of [found, ...Object.values(tables)]) table.isComplete = true;
-  refuseSharedRoutes(found.routes, 'http');
-  refuseSharedRoutes(found.managementRoutes, 'management');
+  refuseTwinRoutes(found.routes, 'http');
+  refuseTwinRoutes(found.managementRoutes, 'management');
   return { plugins: options.plugins, hooks, lifecycle, power, site, taps: guard.taps, tables, ...found };
 }
 
