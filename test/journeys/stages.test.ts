@@ -3,6 +3,7 @@ import {
   adoptionOf,
   type BootPlan,
   definePlugin,
+  FENCE_ANNOTATION,
   type HardwareReport,
   type Plugin,
   readInstallation,
@@ -121,6 +122,17 @@ test('a second address asking for a known server in mid-boot is given no token, 
   expect(await lifecycle.boot(request({ address: '10.0.0.66', mac: '52:54:00:00:00:66' }))).toMatchObject({ target: 'wait', status: 429 });
 });
 
+test('a machine that registered from an address that is none of its own, and comes back from another one, need not wait', async () => {
+  const known = dirty();
+  const { lifecycle } = await start();
+  const token = tokenOf(await lifecycle.boot(request()));
+  // As behind a Service: each connection has the address of some node.
+  await lifecycle.discover(reportOf(known, { address: '10.0.0.1' }), await lifecycle.admit({ uuid: UUID, token, address: '10.0.0.1' }));
+  const { mac } = known.spec!.hardware!.network!.interfaces![0]!;
+  expect(await lifecycle.boot(request({ address: '10.0.0.2', mac: '52:54:00:00:00:66' }))).toMatchObject({ target: 'wait', status: 429 });
+  expect(tokenOf(await lifecycle.boot(request({ address: '10.0.0.2', mac: mac! })))).toBeDefined();
+});
+
 test('the same machine that comes back with another address is known by its MAC', async () => {
   const { lifecycle } = await start({ objects: [dirty()] });
   await lifecycle.boot(request());
@@ -190,6 +202,18 @@ test.each(['00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffff
   const report = { ...reportOf(aServer()), uuid };
   await expect(lifecycle.discover(report, { uuid, bootId: 'x', proven: true })).rejects.toMatchObject({ code: 'SIDERO_SERVER_UUID_INVALID' });
   expect(await resources.list(ServerKind, {}, { live: true })).toEqual([]);
+});
+
+test('what a person has taken back stays so, also where every machine is accepted that registers', async () => {
+  const sidero = await start();
+  const pass = await bootPass(sidero);
+  expect((await sidero.lifecycle.discover(reportOf(dirty()), pass)).server.spec?.accepted).toBe(true);
+  const now = async () => (await sidero.resources.get(ServerKind, { name: UUID }, { live: true }))!;
+  await expect.poll(async () => (await now()).metadata.annotations).toHaveProperty([FENCE_ANNOTATION]);
+  await sidero.resources.change(ServerKind, { name: UUID }, (draft) => void (draft.spec!.accepted = false));
+  const { server } = await sidero.lifecycle.discover(reportOf(dirty(), { hostname: 'other' }), pass);
+  expect(server.spec?.accepted).toBe(false);
+  expect(await sidero.lifecycle.wipe(server)).toMatchObject({ hold: expect.stringContaining('not accepted') as string });
 });
 
 test('a Server that nobody accepts is not accepted', async () => {

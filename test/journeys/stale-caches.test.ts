@@ -128,6 +128,21 @@ describe('the disks of a dirty, free server are left alone', () => {
     }
   });
 
+  test('when it was cordoned, fenced, deleted, booted anew, or is not accepted any more after its wipe was planned: it is not handed out', async () => {
+    const bootedAnew = edit((draft) => void (draft.status = { ...draft.status, boot: { ...boot, id: 'the-next-boot' } }));
+    const changes: typeof CHANGES = [...CHANGES.filter(([what]) => what !== 'bound'), ['booted anew', bootedAnew, /another boot/]];
+    await using rack = await dirtyServers(changes.length, { boot });
+    const { sidero, truth, watches } = rack;
+    watches.hold(ServerKind);
+    for (const [index, [what, change, why]] of changes.entries()) {
+      const name = uuid(index + 1);
+      await change(rack, name);
+      const handed = await sidero.kernel.lifecycle.wipeHanded(pass(name), { plan: { method: 'insecure', disks: [] }, isByDisk: true });
+      expect(handed, what).toEqual({ hold: expect.stringMatching(why) as string });
+      expect((await truth.get(ServerKind, { name }, { live: true }))?.status?.wipe, what).toBeUndefined();
+    }
+  });
+
   test('when it was bound, cordoned, fenced, deleted, or is not accepted any more: a wipe that runs is stopped, and its end is no clean mark', async () => {
     await using rack = await dirtyServers(CHANGES.length, { boot: isWiping, wipe: UNDER_WAY });
     const { sidero, truth, watches } = rack;

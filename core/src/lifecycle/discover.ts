@@ -68,10 +68,11 @@ async function refresh(context: StageContext, given: { known: Server; report: Ha
     throw failure('SIDERO_SERVER_DUPLICATE', { uuid: report.uuid, problem });
   }
   const verdict = await accept(context, known);
-  const wasAccepted = known.spec?.accepted === true;
+  // Not what was accepted before: a person may just have withdrawn that.
+  const isNews = verdict.accepted && known.spec?.accepted !== true;
   const bringUpToDate = (draft: Server): void => {
     delete draft.metadata.annotations?.[ADOPT_ANNOTATION];
-    draft.spec = { ...draft.spec, accepted: draft.spec?.accepted || verdict.accepted, hardware: structuredClone(report.hardware) };
+    draft.spec = { ...draft.spec, accepted: draft.spec?.accepted || isNews, hardware: structuredClone(report.hardware) };
     draft.spec.hostname ||= report.hostname;
   };
   // A machine that waits registers every half minute, nearly always with nothing new.
@@ -79,7 +80,7 @@ async function refresh(context: StageContext, given: { known: Server; report: Ha
   bringUpToDate(wanted);
   const changed = isDeepStrictEqual(wanted, known) ? known : await resources.change(ServerKind, { name: report.uuid }, bringUpToDate);
   const server = await recordBoot(context, { server: changed, pass, address: report.address, mac: macAt(report) });
-  if (verdict.accepted && !wasAccepted) {
+  if (isNews) {
     await recordVerdict(context, { server, verdict, what: '' });
     stream({ type: 'accepted', uuid: report.uuid, detail: verdict.reason, at: now() });
   }

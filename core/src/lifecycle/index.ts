@@ -60,9 +60,9 @@ export interface Lifecycle {
   whyHeld(server: Server): Promise<string | undefined>;
   /**
    * The machine was handed a wipe; only its boot may report it done. `isByDisk` says that the machine carries the plan out disk by disk and
-   * tells of each: then no evidence, no clean mark.
+   * tells of each: then no evidence, no clean mark. A hold: it was forbidden since it was planned, and must not be handed out.
    */
-  wipeHanded(pass: BootPass, order: { readonly plan: WipePlan; readonly isByDisk: boolean }): Promise<void>;
+  wipeHanded(pass: BootPass, order: { readonly plan: WipePlan; readonly isByDisk: boolean }): Promise<Hold | undefined>;
   /**
    * The machine is alive and wiping: moves the transition time of `PowerCycle`, and `status.wipe`. A hold tells it to stop: the Server was
    * allocated, is no longer accepted, or nothing has moved for the reboot timeout.

@@ -19,6 +19,7 @@ import {
 } from './wipe-record.ts';
 
 const COMPONENT = 'sidero-server';
+const FOREIGN = 'the Server belongs to another installation of Sidero';
 /** What core begins with; a tap that wants another default replaces exactly this. */
 const DEFAULT_PLAN: WipePlan = { method: 'insecure', disks: [] };
 
@@ -55,7 +56,7 @@ async function planFrom({ hooks, installation }: StageContext, facts: Facts): Pr
   const hold = holdOf(facts);
   if (hold !== undefined) return { hold };
   try {
-    if (fenceOf(facts.server!, await installation()) === 'foreign') return { hold: 'the Server belongs to another installation of Sidero' };
+    if (fenceOf(facts.server!, await installation()) === 'foreign') return { hold: FOREIGN };
     return await hooks.wipe.promise(DEFAULT_PLAN, facts.server!);
   } catch (thrown) {
     return { hold: messageOf(thrown) };
@@ -67,26 +68,38 @@ function holdOf({ server, binding }: Facts): string | undefined {
   if (!server.spec?.accepted) return 'the Server is not accepted';
   if (binding) return `the Server is allocated to MetalMachine ${binding.spec?.metalMachineRef?.namespace}/${binding.spec?.metalMachineRef?.name}`;
   if (server.status?.isClean) return 'the Server is clean';
-  if (server.spec.cordoned) return 'the Server is cordoned';
-  if (server.metadata.deletionTimestamp) return 'the Server is being deleted';
-  return heldByRecord(server);
+  return forbids(server) ?? heldByRecord(server);
 }
 
-/** Writes down that this boot was handed a wipe, and what it means for each disk. */
+function forbids({ metadata, spec }: Server): string | undefined {
+  if (!spec?.accepted) return 'the Server is not accepted';
+  if (spec.cordoned) return 'the Server is cordoned';
+  return metadata.deletionTimestamp ? 'the Server is being deleted' : undefined;
+}
+
+/** Writes down that this boot was handed a wipe, and what it means for each disk; unless that was forbidden since it was planned. */
 export async function wipeHanded(
   { resources, installation, metrics, now }: StageContext,
   pass: BootPass,
   order: { readonly plan: WipePlan; readonly isByDisk: boolean },
-): Promise<void> {
+): Promise<Hold | undefined> {
   const us = await installation();
+  let hold: string | undefined;
   await resources.change(ServerKind, { name: pass.uuid }, (draft) => {
+    const boot = draft.status?.boot ?? { id: pass.bootId, handedAt: now().toISOString() };
+    // Another boot that is written down meanwhile must ask for itself.
+    const isOver = (boot.id ?? '') !== pass.bootId ? 'another boot of this machine has begun' : undefined;
+    hold = forbids(draft) ?? (fenceOf(draft, us) === 'foreign' ? FOREIGN : isOver);
+    if (hold !== undefined) return false;
     // From here on no other installation may act on it.
     if (fenceOf(draft, us) === 'none') takeFence(draft, us);
     const at = now().toISOString();
     const record = handedRecord(draft, { ...order, bootId: pass.bootId, at });
-    draft.status = { ...draft.status, boot: { ...(draft.status?.boot ?? { id: pass.bootId, handedAt: at }), wipeHandedAt: at }, wipe: record };
+    draft.status = { ...draft.status, boot: { ...boot, wipeHandedAt: at }, wipe: record };
   });
+  if (hold !== undefined) return { hold };
   count(metrics, 'handed');
+  return undefined;
 }
 
 /** The machine wipes, and tells how far it is. Gives a hold when it has to stop. */

@@ -147,7 +147,8 @@ async function orderWipe(sidero: Sidero, server: Server, given: { pass: BootPass
   const plan = await sidero.lifecycle.wipe(server);
   const order = wipeOrderOf(plan, abilitiesOf(given.request));
   if (order.wipe && !('hold' in plan)) {
-    await sidero.lifecycle.wipeHanded(given.pass, { plan, isByDisk: order.wipePlan !== undefined });
+    const forbidden = await sidero.lifecycle.wipeHanded(given.pass, { plan, isByDisk: order.wipePlan !== undefined });
+    if (forbidden) return { wipe: false, hold: forbidden.hold, unable: false };
     sidero.log.info({ server: given.pass.uuid, method: plan.method, rules: plan.disks.length }, 'wipe handed to the machine');
   } else if (!order.wipe && order.unable) await sidero.lifecycle.wipeRefused(given.pass, order.hold);
   return order;
