@@ -1,4 +1,13 @@
-import { isTrue, type Server, type ServerBinding, ServerBindingKind, type ServerClass, ServerClassKind, ServerKind } from '@sidero/core';
+import {
+  type Condition,
+  isTrue,
+  type Server,
+  type ServerBinding,
+  ServerBindingKind,
+  type ServerClass,
+  ServerClassKind,
+  ServerKind,
+} from '@sidero/core';
 import type { MetalMachine } from '@sidero/plugin-caps';
 import { siderolink } from '@sidero/plugin-siderolink';
 import { simulatedPower } from '@sidero/testing';
@@ -22,7 +31,7 @@ const CLASS = 'talos';
 interface Machine {
   readonly metadata: { readonly name: string };
   readonly spec: { readonly bootstrap: { readonly dataSecretName?: string }; readonly providerID?: string };
-  readonly status?: { readonly phase?: string; readonly nodeRef?: { readonly name: string } };
+  readonly status?: { readonly phase?: string; readonly nodeRef?: { readonly name: string }; readonly conditions?: readonly Condition[] };
 }
 
 /** Rights of the bundle that nothing here needs, and what does. */
@@ -174,6 +183,24 @@ describe.skipIf(!isBuilt).each(['1.10', '1.14'] as const)("a cluster with Cluste
   test('more workers: they take servers that others had', async () => {
     await scale('machinedeployment/rack-1-workers', 3);
     await allRun(4);
+  });
+
+  test('clusterctl describe tells why a machine waits for a server, as its condition has it in either contract', async () => {
+    await scale('machinedeployment/rack-1-workers', 4);
+    await until(async () => {
+      const lines = (await describeCluster(management, 'rack-1')).split('\n').filter((line) => /MetalMachine[ /]/.test(line));
+      expect(
+        lines.filter((line) => /\bFalse\b.*\bNoServerFits\b/.test(line)),
+        lines.join('\n'),
+      ).toHaveLength(1);
+      expect(lines.filter((line) => /\bTrue\b/.test(line))).toHaveLength(MACHINES);
+    });
+    // Cluster API takes it over to the Machine, where most people look.
+    await until(async () => {
+      const said = (await machines()).flatMap(({ status }) => status?.conditions?.filter(({ type }) => type === 'InfrastructureReady') ?? []);
+      const message = expect.stringContaining('sidero allocate --explain') as string;
+      expect(said).toContainEqual(expect.objectContaining({ status: 'False', reason: 'NoServerFits', message }));
+    });
   });
 
   test('deleting the cluster returns every server, wiped', async () => {
