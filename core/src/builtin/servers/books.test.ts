@@ -1,5 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { ADOPT_ANNOTATION, adoptionOf, FENCE_ANNOTATION, SERVER_FINALIZER, type Server, type ServerBinding } from '../../index.ts';
+import {
+  ADOPT_ANNOTATION,
+  adoptionOf,
+  FENCE_ANNOTATION,
+  REQUEST_ANNOTATION,
+  SERVER_FINALIZER,
+  type Server,
+  type ServerBinding,
+} from '../../index.ts';
 import { keepBooks, type Ledger } from './books.ts';
 
 const now = new Date('2026-11-22T12:00:00Z');
@@ -94,6 +102,10 @@ describe('the fence', () => {
     return server;
   };
 
+  test('of another installation takes a request along: what was asked for there may have been done there', () => {
+    const asked = fenced('them/4', { metadata: { name: 'x', annotations: { [REQUEST_ANNOTATION]: 'power-cycle 1', other: 'stays' } } });
+    expect(kept(asked, binding(false)).metadata.annotations).toEqual({ [FENCE_ANNOTATION]: 'us/5', other: 'stays' });
+  });
   test('of another installation becomes ours by sidero adopt, which is used up by that', () => {
     expect(kept(adopted(fenced('them/4'), 'us')).metadata.annotations).toEqual({ [FENCE_ANNOTATION]: 'us/5' });
     expect(fence(kept(adopted(fenced('what?'), 'us')))).toBe('us/1');

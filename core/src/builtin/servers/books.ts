@@ -7,6 +7,7 @@ import {
   markFalse,
   markTrue,
   removeCondition,
+  REQUEST_ANNOTATION,
   SERVER_FINALIZER,
   type Server,
   type ServerBinding,
@@ -56,6 +57,8 @@ function keepFence(server: Server, { installation, isBound }: { installation: st
   takeFence(server, installation);
   // Used up: it must not also confirm another machine under this UUID.
   delete server.metadata.annotations?.[ADOPT_ANNOTATION];
+  // It was asked for elsewhere, and may have been done there.
+  delete server.metadata.annotations?.[REQUEST_ANNOTATION];
 }
 
 function booted(conditions: readonly Condition[], binding: ServerBinding | undefined, now: Date): Condition[] {
