@@ -87,8 +87,8 @@ export async function provisionAt(port: number, request: ProvisionFields = {}): 
   }
 }
 
-/** Opens a stream of packets as `from`; settles when it ends. @throws the gRPC status */
-export async function streamAt(port: number, from: string | undefined): Promise<void> {
+/** Opens a stream of packets as `from`; settles when it ends, or is ended by `signal`. @throws the gRPC status */
+export async function streamAt(port: number, from: string | undefined, signal?: AbortSignal): Promise<void> {
   const { path, requestSerialize, responseDeserialize } = serviceDefinition(WireGuardOverGRPCService)['createStream']!;
   const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
   const metadata = new Metadata();
@@ -96,6 +96,7 @@ export async function streamAt(port: number, from: string | undefined): Promise<
   try {
     await new Promise<void>((resolve, reject) => {
       const stream = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata);
+      signal?.addEventListener('abort', () => stream.cancel(), { once: true });
       stream.on('data', () => undefined);
       stream.on('error', reject);
       stream.on('end', resolve);

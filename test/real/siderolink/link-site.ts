@@ -21,6 +21,7 @@ import {
 import { ProvisionRequestSchema, type ProvisionResponse, ProvisionService, serviceDefinition } from '@sidero/plugin-siderolink/protocol';
 import { aBinding, aServer } from '@sidero/testing';
 import { createNamespace, forward, type ManagementPlane, type Namespace, type Place, startManagementPlane } from '@sidero/testing/qemu';
+import { streamAt } from '../../journeys/siderolink-provision/plane.ts';
 import { freePorts } from '../loopback.ts';
 import { type LinkEventName, startTalosMachines, type TalosBoot, type TalosEvent, type TalosMachines } from '../talos/talos-machines.ts';
 import type { Observed } from './observer.ts';
@@ -169,6 +170,11 @@ export class LinkSite implements AsyncDisposable {
         error ? reject(error) : resolve(answer as ProvisionResponse),
       );
     });
+  }
+
+  /** Opens a stream of WireGuard's packets as the machine that is told to be at `virtual`, until `signal` aborts. @throws the gRPC status */
+  openStream(virtual: string, signal: AbortSignal): Promise<void> {
+    return streamAt(this.#given.http, virtual, signal);
   }
 
   /** The stream as the management plane saw it, over all its lives. */

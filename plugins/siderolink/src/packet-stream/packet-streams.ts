@@ -11,6 +11,8 @@ import { machineOfVirtual } from './virtual-endpoint.ts';
 const ADDRESS_KEY = 'x-siderolink-ipv6-addr';
 /** Of all machines together. */
 const MAX_STREAMS = 4096;
+/** Of one machine: whoever heard it join can open some in its name, and must not put it out. */
+const STREAMS_EACH = 4;
 /** Packets that wait for a slow machine, or a slow WireGuard; it can do without those that are dropped. */
 const MAX_WAITING_PACKETS = 512;
 /** WireGuard's overhead on an MTU of 1280, and room. */
@@ -47,36 +49,64 @@ export interface PacketStreamOptions {
 
 /**
  * WireGuard's packets in gRPC streams, for sites that let no UDP pass. Each stream has a UDP socket of its own towards our WireGuard, which
- * so tells machines apart; what it carries is proven by WireGuard, not by us. A second stream of a machine ends the first.
+ * so tells machines apart; what it carries is proven by WireGuard, not by us. WireGuard answers in the stream in which the machine last proved
+ * itself; of too many the one ends that it answered in longest ago.
  */
 export function packetStreams(options: PacketStreamOptions): UntypedServiceImplementation {
-  const open = new Map<string, PacketStream>();
+  const open = new OpenStreams();
   const { sidero } = options;
   const { metrics } = sidero;
   const gauge = metrics.gauge('sidero_siderolink_streams', 'Machines whose WireGuard packets come in a stream.');
   const dropped = metrics.counter('sidero_siderolink_stream_packets_dropped_total', 'Packets in streams that were dropped, by why.', ['why']);
   const createStream = (call: PacketCall): void => {
     const [given = ''] = call.metadata.get(ADDRESS_KEY).map(String);
-    const refusal = refusalOf(options, given, open.size);
+    const refusal = refusalOf(options, given, open.count);
     if (refusal) {
       call.emit('error', refusal);
       return;
     }
     const machine = machineOfVirtual(given, options.desk.known!.subnet)!;
-    open.get(machine)?.end(endOf(status.ABORTED, 'peer replaced'));
     // While the tunnel is made anew nobody is out: a machine that is told so gives up.
     const isKnown = () => options.state.keeper?.hasAddress(machine) ?? true;
     const speakTo = (own: string) =>
       void options.state.keeper?.speakTo(machine, own).catch((thrown: unknown) => sidero.log.debug({ err: thrown }, 'not spoken to'));
     const stream = new PacketStream(call, { port: options.port, dropped, isKnown, speakTo });
-    open.set(machine, stream);
-    gauge(open.size);
+    open.add(machine, stream);
+    gauge(open.machines);
     void stream.ended.then(() => {
-      if (open.get(machine) === stream) open.delete(machine);
-      gauge(open.size);
+      open.remove(machine, stream);
+      gauge(open.machines);
     });
   };
   return { createStream };
+}
+
+/** The streams that are open, by machine. */
+class OpenStreams {
+  readonly #byMachine = new Map<string, Set<PacketStream>>();
+  #count = 0;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  get machines(): number {
+    return this.#byMachine.size;
+  }
+
+  add(machine: string, stream: PacketStream): void {
+    const streams = this.#byMachine.get(machine) ?? new Set();
+    const [idlest] = [...streams].toSorted((a, b) => a.answeredMs - b.answeredMs);
+    this.#byMachine.set(machine, streams.add(stream));
+    this.#count++;
+    if (streams.size > STREAMS_EACH) idlest?.end(endOf(status.ABORTED, 'peer replaced'));
+  }
+
+  remove(machine: string, stream: PacketStream): void {
+    const streams = this.#byMachine.get(machine);
+    if (streams?.delete(stream)) this.#count--;
+    if (streams?.size === 0) this.#byMachine.delete(machine);
+  }
 }
 
 function refusalOf({ desk, state }: PacketStreamOptions, given: string, count: number): StreamEnd | undefined {
@@ -109,6 +139,7 @@ class PacketStream {
   #looking: NodeJS.Timeout | undefined;
   readonly #over: () => void;
   #isOver = false;
+  #answeredMs = 0;
 
   constructor(call: PacketCall, given: StreamEnds) {
     const { port, dropped } = given;
@@ -127,6 +158,7 @@ class PacketStream {
     });
     this.#socket.on('error', () => this.end(endOf(status.UNAVAILABLE, 'WireGuard is not there')));
     this.#socket.on('message', (data) => {
+      this.#answeredMs = performance.now();
       if (call.writableLength > MAX_WAITING_PACKETS) dropped({ why: 'slow machine' });
       else call.write(create(PeerPacketSchema, { data: new Uint8Array(data) }));
     });
@@ -138,6 +170,11 @@ class PacketStream {
       else this.#socket.send(data, port, '127.0.0.1');
     });
     for (const event of ['end', 'cancelled', 'close', 'error'] as const) call.on(event, () => this.#finish());
+  }
+
+  /** When WireGuard last sent something through it, by a monotonic clock; 0: never. */
+  get answeredMs(): number {
+    return this.#answeredMs;
   }
 
   #look({ isKnown, speakTo }: StreamEnds): void {
