@@ -58,7 +58,8 @@ describe.skipIf(!isPossible)('a machine behind a wall that lets no UDP pass', ()
     expect(await Promise.race(ends)).toBe('ABORTED');
     await proveConnected(tunnelled);
     leave.abort();
-    expect((await Promise.all(ends)).toSorted()).toEqual(['ABORTED', 'ABORTED', 'ABORTED', 'CANCELLED', 'CANCELLED', 'CANCELLED']);
+    const outcomes = await Promise.all(ends);
+    expect(['ABORTED', 'CANCELLED'].map((how) => outcomes.filter((outcome) => outcome === how).length)).toEqual([3, 3]);
     await proveConnected(tunnelled);
   });
 
