@@ -28,11 +28,11 @@ export interface Document {
   readonly anchors: ReadonlySet<string>;
 }
 
-/** Every Markdown file of ours. */
+/** Every Markdown file of ours. The template's is about the package that it becomes, and looked at there. */
 export function documents(): readonly Document[] {
-  return paths('*.md', 'core/**/*.md', 'image/*.md', 'plugins/**/*.md', 'docs/**/*.md', 'test/**/*.md').map((path) =>
-    parseDocument(path, readFileSync(join(ROOT, path), 'utf8')),
-  );
+  return paths('*.md', 'core/**/*.md', 'image/*.md', 'plugins/**/*.md', 'docs/**/*.md', 'test/**/*.md')
+    .filter((path) => !path.startsWith('core/template/'))
+    .map((path) => parseDocument(path, readFileSync(join(ROOT, path), 'utf8')));
 }
 
 /** Reads blocks, links and headings; links inside blocks are text. */

@@ -119,7 +119,7 @@ export const coreErrors = {
   SIDERO_LISTEN_FAILED: {
     message: (d: { what: string; address: string; cause?: unknown }) => `${d.what} cannot listen on ${d.address}: ${messageOf(d.cause)}.`,
     next: (d: { what: string; address: string }) =>
-      `stop what uses ${d.address}, or give ${d.what} another port; ports below 1024 need root or CAP_NET_BIND_SERVICE.`,
+      `stop what uses ${d.address} (ss -lntup shows it), or give ${d.what} another port (sidero inspect lists the settings); ports below 1024 need root or CAP_NET_BIND_SERVICE.`,
   },
   SIDERO_OPTION_INVALID: {
     message: (d: { plugin: string; key: string; problem: string; from: string }) =>

@@ -38,7 +38,10 @@ async function demandOf({ resources }: StageContext, claim: Claim): Promise<(ser
   if (wanted !== undefined) return ({ metadata }) => (metadata.name === wanted ? undefined : 'not the Server that is named');
   const serverClass = await resources.get(ServerClassKind, { name });
   if (!serverClass) {
-    const why = name === '' ? 'it names neither a Server nor a ServerClass' : `there is no ServerClass ${name}`;
+    const why =
+      name === ''
+        ? 'it names neither a Server nor a ServerClass'
+        : `there is no ServerClass ${name}: make it, or correct the MetalMachine's reference`;
     throw failure('SIDERO_ALLOCATE_NONE', { claim: `${claim.namespace}/${claim.name}`, why });
   }
   const matches = membership(serverClass);

@@ -17,7 +17,7 @@ export interface Search {
 /** Why a class has no server for a claim, reasons with their counts: "of 15 servers in ServerClass large 12 are not clean, 3 cordoned". */
 export function whyNone({ claim, pool, rejected, isWhole }: Search): string {
   const { serverClass, failureDomain } = claim;
-  if (pool.size === 0) return `ServerClass ${serverClass} has no servers`;
+  if (pool.size === 0) return `ServerClass ${serverClass} has no servers: none is as its qualifiers and selector say`;
   // What core found out by looking closer is among the unfit by now.
   const byPlugins = rejected.filter(({ plugin }) => plugin !== 'core');
   const far = failureDomain ? pool.fit() - pool.fit(failureDomain) : 0;

@@ -116,7 +116,13 @@ class AllocationDesk {
   async #fromClass(claim: Claim): Promise<ServerBinding> {
     const name = claim.serverClass ?? '';
     const serverClass = await this.#context.resources.get(ServerClassKind, { name });
-    if (!serverClass) throw none(claim, name === '' ? 'it names neither a Server nor a ServerClass' : `there is no ServerClass ${name}`);
+    if (!serverClass)
+      throw none(
+        claim,
+        name === ''
+          ? 'it names neither a Server nor a ServerClass'
+          : `there is no ServerClass ${name}: make it, or correct the MetalMachine's reference`,
+      );
     const search: Search = { claim, serverClass, isMember: membership(serverClass), rejected: [] };
     const pool = await this.#pools.of(serverClass);
     const seen = new Set<string>();
