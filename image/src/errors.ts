@@ -24,7 +24,7 @@ export const failure = defineErrors({
   },
   SIDERO_IMAGE_NODE_MISSING: {
     message: (d: { package: string }) => `The package ${d.package}, which has the Node of the image, is not installed.`,
-    next: (d: { package: string }) => `npm ci, without --omit=optional; or npm install --save-optional --save-exact ${d.package}@24.21.0.`,
+    next: () => 'npm ci, without --omit=optional: @sidero/image brings it along.',
   },
   SIDERO_IMAGE_PACKAGE_ALTERED: {
     message: (d: { name: string; version: string }) => `What the registry has as ${d.name}@${d.version} is not what package-lock.json says.`,
