@@ -520,6 +520,10 @@ describe('reading', () => {
     expect(await client.list(ThingKind)).toHaveLength(1);
     expect(await client.find(ThingKind, 'color', 'red')).toHaveLength(1);
     expect(await client.find(ThingKind, 'color', 'blue')).toHaveLength(0);
+    // Whoever looks for many at once does not have the API list them all that often.
+    const before = api.requests.length;
+    const found = await Promise.all(['red', 'blue', 'red'].map((color) => client.find(ThingKind, 'color', color)));
+    expect([found.map(({ length }) => length), api.requests.length - before]).toEqual([[1, 0, 1], 1]);
     release();
     await client.synced();
     expect(await client.find(ThingKind, 'color', 'red')).toHaveLength(1);

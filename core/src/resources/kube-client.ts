@@ -53,6 +53,8 @@ interface Entry<T extends KubeObject> {
   readonly api: KindApi<T>;
   /** Only for kinds that somebody watches or indexes: nobody wants all Secrets of a cluster in memory. */
   informer?: Informer<T>;
+  /** What `find` looks through until its informer has listed; while that is asked for. */
+  listing?: Promise<readonly T[]> | undefined;
 }
 
 class KubeResourceClient implements RunningResourceClient {
@@ -117,7 +119,9 @@ class KubeResourceClient implements RunningResourceClient {
   async find<T extends KubeObject>(kind: Kind<T>, name: string, key: string): Promise<readonly T[]> {
     const { cache, isSynced } = this.#informer(kind);
     if (isSynced) return cache.find(name, key);
-    const all = await this.list(kind, {}, { live: true });
+    const entry = this.#entry(kind);
+    // Who asks for many at once needs one list.
+    const all = await (entry.listing ??= this.list(kind, {}, { live: true }).finally(() => (entry.listing = undefined)));
     return all.filter((object) => cache.indexKeys(name, object).includes(key));
   }
 
