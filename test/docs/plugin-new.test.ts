@@ -19,10 +19,10 @@ beforeAll(async () => {
   said = (await sidero('plugin', 'new', 'rack-rows')).stdout;
   // What `npm install` would bring.
   await symlink(join(ROOT, 'node_modules'), join(site, 'node_modules'));
-});
+}, 60_000);
 afterAll(() => rm(site, { recursive: true }));
 
-describe('sidero plugin new', () => {
+describe('sidero plugin new', { timeout: 60_000 }, () => {
   test('writes a plugin of that name, and no word of the template is left', async () => {
     expect(said).toContain("import { rackRows } from './rack-rows/src/index.ts'");
     const texts = await Promise.all(
