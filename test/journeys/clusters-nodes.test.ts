@@ -67,8 +67,8 @@ const providerIdOf = async (resources: ResourceClient, name: string) => (await r
 
 /** Machines of one cluster, more than are asked about over one connection each. */
 const MANY = 80;
-/** Much less than a call waits for its answer. */
-const SHORT_MS = 5000;
+/** Less than the 10 s that a call waits for its answer. */
+const SHORT_MS = 7000;
 
 /** An API behind which everybody waits: it takes connections, and says nothing. */
 async function aSilentApi(): Promise<AsyncDisposable & { readonly port: number; calls(): number }> {
