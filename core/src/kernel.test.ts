@@ -145,3 +145,10 @@ test.each(['My Plugin', 'taken'])('no plugin may be named %j', (name) => {
     ),
   ).toThrow(`A plugin cannot be named "${name}"`);
 });
+
+test('a hook that is none is told with what is near it', () => {
+  const mistaken = plugin('racks', ({ hooks }) =>
+    (hooks as unknown as Record<string, Sidero['hooks']['accept']>)['acept']!.tap('racks', () => undefined),
+  );
+  expect(() => kernelOf(mistaken)).toThrow('Plugin "racks" failed in its setup: there is no hook "acept"; perhaps "accept" is meant.');
+});

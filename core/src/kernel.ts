@@ -1,10 +1,12 @@
 import type { BundlePart } from './bundle/bundle-part.ts';
 import { failure } from './errors.ts';
 import { blameSetup } from './errors/blame-setup.ts';
+import { knownHooks } from './errors/known-hooks.ts';
 import { checkPluginNames } from './errors/plugin-names.ts';
 import { createHooks, type LifecycleHooks } from './hooks.ts';
 import { createLifecycle, type Lifecycle } from './lifecycle/index.ts';
 import { createAgentCopy, localCopy } from './lifecycle/local-copy.ts';
+import { refusedInTaps } from './lifecycle/refused-in-taps.ts';
 import { createMachineTokens } from './lifecycle/machine-token.ts';
 import type { Logger } from './log.ts';
 import type { Metrics } from './metrics.ts';
@@ -98,7 +100,17 @@ export function createKernel(options: KernelOptions): Kernel {
 
   checkPluginNames(options.plugins);
   for (const plugin of options.plugins) {
-    const shared = { hooks, lifecycle, resources, power, tokens, site, variables, metrics, log: log.child({ plugin: plugin.name }) };
+    const shared = {
+      hooks: knownHooks(hooks),
+      lifecycle,
+      resources,
+      power,
+      tokens,
+      site,
+      variables,
+      metrics,
+      log: log.child({ plugin: plugin.name }),
+    };
     const sidero = { ...shared, ...registriesFor(plugin.name, tables, found) };
     guard.owned(plugin.name, () => blameSetup(plugin.name, () => plugin.setup(sidero)));
   }
@@ -137,15 +149,4 @@ function registriesFor(
     customResources: tables.customResources.for(plugin),
     bundle: tables.bundle.for(plugin),
   };
-}
-
-// Data flows one way: transport, stage, hook, tap. A tap that calls a stage would close a circle.
-function refusedInTaps(lifecycle: Lifecycle, running: () => string | undefined): Lifecycle {
-  return new Proxy(lifecycle, {
-    get(target, stage, receiver) {
-      const tap = running();
-      if (tap) throw failure('SIDERO_STAGE_IN_TAP', { tap, stage: String(stage) });
-      return Reflect.get(target, stage, receiver) as unknown;
-    },
-  });
 }
