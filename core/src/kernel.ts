@@ -99,19 +99,9 @@ export function createKernel(options: KernelOptions): Kernel {
   const found: Found = { isComplete: false, routes: [], managementRoutes: [], grpcServices: [], controllers: [], clusters: [] };
 
   checkPluginNames(options.plugins);
+  const offered = { hooks: knownHooks(hooks), lifecycle, resources, power, tokens, site, variables, metrics };
   for (const plugin of options.plugins) {
-    const shared = {
-      hooks: knownHooks(hooks),
-      lifecycle,
-      resources,
-      power,
-      tokens,
-      site,
-      variables,
-      metrics,
-      log: log.child({ plugin: plugin.name }),
-    };
-    const sidero = { ...shared, ...registriesFor(plugin.name, tables, found) };
+    const sidero = { ...offered, log: log.child({ plugin: plugin.name }), ...registriesFor(plugin.name, tables, found) };
     guard.owned(plugin.name, () => blameSetup(plugin.name, () => plugin.setup(sidero)));
   }
   for (const table of [found, ...Object.values(tables)]) table.isComplete = true;
