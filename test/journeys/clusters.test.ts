@@ -140,7 +140,7 @@ describe('a machine of a class', () => {
     try {
       const metadata = { namespace, name: 'alone' };
       const spec = { serverClassRef: { kind: 'ServerClass', name: 'any' } };
-      await resources.create(MetalMachineKind, { apiVersion: MetalMachineKind.apiVersion, kind: 'MetalMachine', metadata, spec });
+      await resources.create(MetalMachineKind, { apiVersion: 'infrastructure.cluster.x-k8s.io/v1alpha3', kind: 'MetalMachine', metadata, spec });
       await until(async () => expect(await readyOf(resources, 'alone')).toMatchObject({ reason: 'WaitingForMachine', severity: 'Info' }));
       expect(await eventsAbout(resources, 'alone')).toEqual([]);
       vi.setSystemTime(Date.now() + 11 * 60_000);
@@ -219,10 +219,10 @@ test('a MetalCluster that somebody else manages is left as it is', async () => {
   await using sidero = await aRack([]);
   const { resources } = sidero;
   const metadata = { namespace, name: 'theirs', annotations: { 'cluster.x-k8s.io/managed-by': 'terraform' } };
-  const { apiVersion, kind } = MetalClusterKind;
-  await resources.create(MetalClusterKind, { apiVersion, kind, metadata });
+  const type = { apiVersion: 'infrastructure.cluster.x-k8s.io/v1alpha3', kind: 'MetalCluster' } as const;
+  await resources.create(MetalClusterKind, { ...type, metadata });
   // One that is made later has had its turn.
-  await resources.create(MetalClusterKind, { apiVersion, kind, metadata: { namespace, name: 'ours' } });
+  await resources.create(MetalClusterKind, { ...type, metadata: { namespace, name: 'ours' } });
   await until(async () =>
     expect((await resources.get(MetalClusterKind, { namespace, name: 'ours' }, { live: true }))?.status?.conditions).toBeDefined(),
   );
@@ -243,7 +243,7 @@ describe('a machine whose server cannot boot', () => {
     await using sidero = await aRack([server(1)]);
     const { resources, lifecycle } = sidero;
     await resources.create(ServerClassKind, {
-      apiVersion: ServerClassKind.apiVersion,
+      apiVersion: 'metal.sidero.dev/v1alpha2',
       kind: 'ServerClass',
       metadata: { name: 'named' },
       spec: spec ?? {},
