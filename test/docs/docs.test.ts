@@ -17,7 +17,7 @@ const sourceText = paths('core/**/*.ts', 'image/**/*.ts', 'plugins/**/*.ts', 'te
   .join('\n');
 
 describe('error codes', () => {
-  test('docs/errors.md is what the tables say (vitest run -u test/docs remakes it)', async () => {
+  test('docs/errors.md is what the tables say (vitest run test/docs -u remakes it)', async () => {
     await expect(errorsPage(await errorCodes())).toMatchFileSnapshot('../../docs/errors.md');
   });
 

@@ -59,7 +59,7 @@ export function errorsPage(codes: readonly ErrorCode[]): string {
   return [
     '# Error codes',
     '',
-    '<!-- Generated from the error tables by `vitest run -u test/docs`; do not edit. -->',
+    '<!-- Generated from the error tables by `vitest run test/docs -u`; do not edit. -->',
     '',
     'Every error names the thing and the cause, and says what to do next. `‹…›` stands for what it knows of the case.',
     '',
