@@ -28,7 +28,7 @@ export function withApiOptions(command: Command): Command {
   return command
     .option('--kubeconfig <file>', 'the API to talk to; default: KUBECONFIG, else <data-dir>/kubeconfig')
     .addOption(
-      new Option('--data-dir <folder>', 'data directory of the running sidero; default: that of the config')
+      new Option('--data-dir <folder>', 'data directory of the running sidero; where there is none, that of the config')
         .env('SIDERO_DATA_DIR')
         .default('.sidero'),
     )
