@@ -10,6 +10,7 @@ import {
   createMetrics,
   createResourceClient,
   definePlugin,
+  FENCE_ANNOTATION,
   SecretKind,
   type Server,
   ServerKind,
@@ -221,6 +222,21 @@ test('a server whose name is not whole is found', { timeout: 60_000 }, async () 
   const whole = expect.stringContaining(FIXTURE_UUID) as string;
   expect(await command('why', FIXTURE_UUID.slice(0, 9))).toMatchObject({ thrown: { code: 'SIDERO_SERVER_UNKNOWN', next: whole } });
   expect(await command('why', aServer().spec!.hostname!)).toMatchObject({ thrown: { code: 'SIDERO_SERVER_UNKNOWN', next: whole } });
+});
+
+test('sidero adopt takes over a server that another installation has fenced', { timeout: 60_000 }, async () => {
+  const name = '22222222-0000-4000-8000-000000000000';
+  const fence = (text: string) => ({ [FENCE_ANNOTATION]: text });
+  const now = () => sidero.resources.get(ServerKind, { name }, { live: true });
+  await sidero.resources.create(
+    ServerKind,
+    aServer({ metadata: { annotations: fence('elsewhere/3') }, spec: { hardware: { system: { uuid: name } } } }),
+  );
+  await expect.poll(async () => (await now())?.status?.step?.name).toBe('Fenced');
+  expect((await command('adopt', name)).stdout).toContain('it is ours now');
+  await expect.poll(async () => (await now())?.metadata.annotations).toEqual(fence(expect.stringMatching(/^[0-9a-f-]{36}\/4$/) as string));
+  expect(await command('adopt', name.slice(0, 9))).toMatchObject({ thrown: { code: 'SIDERO_SERVER_UNKNOWN' } });
+  await sidero.resources.remove(ServerKind, { name });
 });
 
 test('when sidero stops, it logs out of every BMC', { timeout: 60_000 }, async () => {

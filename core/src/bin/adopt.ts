@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { ADOPT_ANNOTATION, adoptionOf } from '../lifecycle/adoption.ts';
 import { readInstallation } from '../lifecycle/fence.ts';
 import { ServerKind } from '../resources/kinds.ts';
-import { type ApiOptions, runningSidero, withApiOptions } from './running-sidero.ts';
+import { type ApiOptions, runningSidero, serverNamed, withApiOptions } from './running-sidero.ts';
 
 /** `sidero adopt SERVER`: the machine that reports next under this UUID is the Server's, although its parts differ; and the Server is ours. */
 export function adoptCommand(program: Command): void {
@@ -10,6 +10,7 @@ export function adoptCommand(program: Command): void {
     .description('confirm that a machine whose parts changed is still this Server, and that this installation may act on it')
     .action(async (name: string, options: ApiOptions) => {
       await using sidero = runningSidero(options);
+      await serverNamed(sidero, name);
       const installation = await readInstallation(sidero.resources);
       await sidero.resources.change(ServerKind, { name }, (draft) => {
         draft.metadata.annotations = { ...draft.metadata.annotations, [ADOPT_ANNOTATION]: adoptionOf(draft, installation) };
