@@ -240,7 +240,12 @@ async function lead({ kernel, resources, metrics, log, signal, options, isOnly }
   };
   if (isOnly) return work(signal);
   const lease = { namespace: options.namespace, name: LEASE_NAME };
-  return runAsLeader({ client: resources, lease, identity: leaderIdentity(), log, signal, lead: work });
+  // What a replica knows may be minutes old when its watches hang unnoticed. That is good enough to wait with, and not to lead.
+  const elected = async (leading: AbortSignal): Promise<void> => {
+    await resources.refresh(leading).catch(() => undefined);
+    if (!leading.aborted) await work(leading);
+  };
+  return runAsLeader({ client: resources, lease, identity: leaderIdentity(), log, signal, lead: elected });
 }
 
 function within(milliseconds: number, work: Promise<unknown>): Promise<unknown> {

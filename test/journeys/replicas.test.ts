@@ -1,12 +1,14 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type BootPlan, checkConfig, type Kind, type KubeObject, LeaseKind, ServerKind } from '@sidero/core';
+import { type BootPlan, checkConfig, definePlugin, type Kind, type KubeObject, LeaseKind, type Plugin, type Ref, ServerKind } from '@sidero/core';
 import { type RunningSidero, startSidero } from '@sidero/core/start';
 import { agent } from '@sidero/plugin-agent';
 import { bootIpxe } from '@sidero/plugin-boot-ipxe';
 import { aServer, silentLogger, testSidero, type TestSidero, writeStandIns } from '@sidero/testing';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import * as z from 'zod';
+import { HeldWatches } from './clusters/held-watches.ts';
 
 const UUID = aServer().metadata.name;
 const NamespaceKind: Kind<KubeObject> = { apiVersion: 'v1', kind: 'Namespace', plural: 'namespaces', namespaced: false };
@@ -28,13 +30,21 @@ afterEach(async () => {
   await rm(dataDir, { recursive: true });
 });
 
+interface ReplicaOptions {
+  readonly leaderElection: boolean;
+  readonly plugins?: readonly Plugin[];
+  /** Default: that of the first one. */
+  readonly kubeConfig?: Pick<TestSidero['kubeConfig'], 'exportConfig'>;
+}
+
 /** Another replica on the cluster of the first one. */
-async function startBeside(site: { leaderElection: boolean }): Promise<RunningSidero> {
+async function startBeside({ leaderElection, plugins = [], kubeConfig = first.kubeConfig }: ReplicaOptions): Promise<RunningSidero> {
   const kubeconfig = join(dataDir, 'kubeconfig');
-  await writeFile(kubeconfig, first.kubeConfig.exportConfig(), { mode: 0o600 });
-  const options = { endpoint: '127.0.0.1', httpPort: 0, dataDir, healthAddress: 'off', diagnosticsAddress: 'off', ...site } as const;
+  await writeFile(kubeconfig, kubeConfig.exportConfig(), { mode: 0o600 });
+  const options = { endpoint: '127.0.0.1', httpPort: 0, dataDir, healthAddress: 'off', diagnosticsAddress: 'off', leaderElection } as const;
   const variables = { SIDERO_FETCH_ENVIRONMENTS: 'false' };
-  const config = checkConfig({ ...options, plugins: [agent(), bootIpxe({ tftpPort: 0, tftpAddress: '127.0.0.1' })] }, { file: 'replica', variables });
+  const own = [agent(), bootIpxe({ tftpPort: 0, tftpAddress: '127.0.0.1' }), ...plugins];
+  const config = checkConfig({ ...options, plugins: own }, { file: 'replica', variables });
   const running = await startSidero({ config, kubeconfig, log: silentLogger(), variables, host: '127.0.0.1' });
   others.push(running);
   return running;
@@ -86,3 +96,37 @@ test.each(['controller-leader-election-sidero-controller-manager', 'controller-l
     }
   },
 );
+
+/** What each look at a Server finds in the cache, as its hostname. */
+function looking(found: (hostname: string | undefined) => void): Plugin {
+  return definePlugin({
+    name: 'looking',
+    options: z.strictObject({}),
+    setup({ controllers, resources }) {
+      const reconcile = async (ref: Ref): Promise<undefined> => {
+        found((await resources.get(ServerKind, ref))?.spec?.hostname);
+      };
+      controllers.add({ name: 'looking', kind: ServerKind, reconcile });
+    },
+  })();
+}
+
+test('a replica whose watches hang looks at what there is before it leads', async () => {
+  const { clusters } = first.kubeConfig;
+  const { server: url, caData = '' } = clusters[0]!;
+  const caPem = Buffer.from(caData, 'base64').toString();
+  await using door = await HeldWatches.start({ kubeConfig: first.kubeConfig, url, caPem });
+  await first.resources.create(NamespaceKind, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'sidero-system' } }).catch(() => undefined);
+  const ref = { namespace: 'sidero-system', name: 'controller-leader-election-sidero-controller-manager' };
+  const now = new Date().toISOString().replace('Z', '000Z');
+  const spec = { holderIdentity: 'sidero-ts_another_1', leaseDurationSeconds: 3600, acquireTime: now, renewTime: now };
+  await first.resources.create(LeaseKind, { apiVersion: LeaseKind.apiVersion, kind: 'Lease', metadata: ref, spec });
+  const found: (string | undefined)[] = [];
+  const replica = await startBeside({ leaderElection: true, kubeConfig: door.kubeConfig, plugins: [looking((name) => found.push(name))] });
+  door.hold(ServerKind);
+  await first.resources.change(ServerKind, { name: UUID }, (draft) => void (draft.spec!.hostname = 'new'));
+  expect((await replica.resources.get(ServerKind, { name: UUID }))?.spec?.hostname).not.toBe('new');
+  expect(found).toEqual([]);
+  await first.resources.remove(LeaseKind, ref);
+  await expect.poll(() => found[0], { timeout: 15_000 }).toBe('new');
+});

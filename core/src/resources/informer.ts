@@ -65,6 +65,11 @@ export class Informer<T extends KubeObject> {
   #attempts = 0;
   /** Answers in a row by which the API asked for patience. */
   #busy = 0;
+  /** Ends a watch, or the wait for the next one, so that what there is is listed anew. */
+  #cut = new AbortController();
+  /** Who waits for a list that is yet to begin, and who for the one that is next or under way. */
+  #wishes: (() => void)[] = [];
+  #due: (() => void)[] = [];
 
   constructor(options: InformerOptions<T>) {
     this.#options = options;
@@ -122,8 +127,19 @@ export class Informer<T extends KubeObject> {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const waitMs = await this.#round(signal);
-      if (waitMs > 0) await delay(waitMs, undefined, { signal }).catch(() => {});
+      if (waitMs > 0) await delay(waitMs, undefined, { signal: AbortSignal.any([signal, this.#cut.signal]) }).catch(() => {});
     }
+  }
+
+  /**
+   * Lists once more and watches from there, as a watch that says nothing may hang on a half-open connection. Resolves when what there is now is
+   * in the cache, or the API says that it cannot be listed; never, when `run` has ended.
+   */
+  refresh(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wishes.push(resolve);
+    this.#cut.abort();
+    return promise;
   }
 
   // Gives how long to wait before the next round.
@@ -138,8 +154,21 @@ export class Informer<T extends KubeObject> {
       this.#attempts = 0;
       return 0;
     } catch (thrown) {
-      return signal.aborted ? 0 : this.#failed(thrown);
+      if (signal.aborted) return 0;
+      return this.#cut.signal.aborted ? this.#listAnew() : this.#failed(thrown);
     }
+  }
+
+  // Only here: a list that was under way when it was wished for may be older than the wish.
+  #listAnew(): number {
+    this.#cut = new AbortController();
+    this.#due.push(...this.#wishes.splice(0));
+    this.#listNext('refresh');
+    return 0;
+  }
+
+  #settleDue(): void {
+    for (const settle of this.#due.splice(0)) settle();
   }
 
   #failed(thrown: unknown): number {
@@ -151,6 +180,7 @@ export class Informer<T extends KubeObject> {
     // What broke off goes on where it was. Otherwise, or when that fails again and again, only a list is sure to be right.
     if (state !== 'unreachable' || this.#busy === MAX_BUSY) this.#listNext(state);
     if (state === 'missing') this.#firstLook.resolve();
+    if (state !== 'unreachable') this.#settleDue();
     // One connection that broke is nothing to tell; that there is no other one is.
     if (state !== 'unreachable' || this.#attempts > 0) this.#enter(state, thrown);
     return this.#backoff(state);
@@ -189,13 +219,14 @@ export class Informer<T extends KubeObject> {
     this.#tell(this.cache.replace(objects, { version, before }));
     this.#version = version;
     this.#firstLook.resolve();
+    this.#settleDue();
   }
 
   async #watch(signal: AbortSignal): Promise<End> {
     const [least, most] = this.#options.timing.watchSeconds;
     const timeoutSeconds = Math.round(least + Math.random() * (most - least));
     const silence = new Silence(timeoutSeconds * 1000 + this.#options.timing.graceMs);
-    const own = AbortSignal.any([signal, silence.signal]);
+    const own = AbortSignal.any([signal, silence.signal, this.#cut.signal]);
     try {
       const stream = await this.#options.api.watch({ version: this.#version ?? '0', timeoutSeconds, signal: own });
       if ('status' in stream) return this.#ended(stream.status, reasonOf(stream));

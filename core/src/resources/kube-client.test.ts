@@ -363,6 +363,50 @@ describe('watching', () => {
     expect(api.count(`GET ${PATH}`)).toBe(1);
   });
 
+  describe('a refresh', () => {
+    test('brings what a watch that hangs does not tell, and goes on from there', async () => {
+      api.put('gone');
+      const { told, client, stop } = await aWatcher();
+      await until(() => expect(api.watches).toBe(1));
+      told.length = 0;
+      api.isSilent = true;
+      api.put('new');
+      api.remove('gone');
+      await client.refresh(stop.signal);
+      expect(told.toSorted()).toEqual(['added new -→-', 'removed gone -→-']);
+      api.isSilent = false;
+      await until(() => expect(api.count('WATCH')).toBe(2));
+      api.put('later');
+      await until(() => expect(told).toContain('added later -→-'));
+      expect(api.count(`GET ${PATH}`)).toBe(2);
+      expect(logged).toEqual([]);
+    });
+
+    test('of an API that is away waits until it is back, or until nobody wants it any more', async () => {
+      const { told, client, stop } = await aWatcher({ timing: { backoffMs: { first: 20, most: 60_000, missing: 20 } } });
+      await until(() => expect(api.watches).toBe(1));
+      await api.down();
+      const unwanted = new AbortController();
+      const given = client.refresh(unwanted.signal);
+      unwanted.abort(new Error('not wanted'));
+      await expect(given).rejects.toThrow('not wanted');
+      await until(() => expect(logged).toHaveLength(1));
+      const refreshed = client.refresh(stop.signal);
+      api.put('a');
+      await api.up();
+      await Promise.all([refreshed, client.refresh(stop.signal)]);
+      expect(told).toEqual(['added a -→-']);
+    });
+
+    test.each([404, 403])('of a kind that the API refuses to list (%d) leaves it as it was', async (status) => {
+      api.put('a');
+      const { client, stop } = await aWatcher();
+      api.fault = ({ url }) => (url.pathname === PATH ? [status, 'no\n'] : undefined);
+      await client.refresh(stop.signal);
+      expect(await client.list(ThingKind)).toHaveLength(1);
+    });
+  });
+
   test('where the server sends bookmarks, silence is noticed sooner', async () => {
     const { told } = await aWatcher({ timing: { watchSeconds: [300, 300], bookmarkSilenceMs: 100 } });
     await until(() => expect(api.watches).toBe(1));

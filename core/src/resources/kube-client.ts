@@ -35,6 +35,11 @@ export interface RunningResourceClient extends ResourceClient {
   start(signal: AbortSignal): void;
   /** Resolves once every kind that is watched or indexed was listed, or turned out not to exist (yet). Rejects when `signal` aborts first. */
   synced(signal?: AbortSignal): Promise<void>;
+  /**
+   * Lists every kind that is watched or indexed once more, whatever its watch says. Resolves when all of that is in the caches; a kind that the
+   * API refuses to list stays as it was. Rejects when `signal` aborts first.
+   */
+  refresh(signal: AbortSignal): Promise<void>;
   /** Watched kinds whose objects are not all known, for `/readyz`. */
   unsynced(): readonly string[];
   /** Stops watching and ends all connections; later calls fail with SIDERO_CLUSTER_CLOSED. */
@@ -88,6 +93,11 @@ class KubeResourceClient implements RunningResourceClient {
     const looks = Promise.all([...this.#entries.values()].flatMap(({ informer }) => (informer ? [informer.firstLook] : [])));
     if (!signal) return void (await looks);
     await orAborted(looks, signal);
+  }
+
+  async refresh(signal: AbortSignal): Promise<void> {
+    const lists = [...this.#entries.values()].flatMap(({ informer }) => (informer?.isSynced ? [informer.refresh()] : []));
+    await orAborted(Promise.all(lists), signal);
   }
 
   unsynced(): readonly string[] {

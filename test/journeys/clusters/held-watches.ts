@@ -51,7 +51,7 @@ export class HeldWatches implements AsyncDisposable {
   readonly #asked = new Map<string, PromiseWithResolvers<void>>();
   readonly #close: () => Promise<void>;
 
-  static async start(api: ApiServer): Promise<HeldWatches> {
+  static async start(api: Pick<ApiServer, 'kubeConfig' | 'caPem' | 'url'>): Promise<HeldWatches> {
     const authority = await makeAuthority();
     const { certPem: cert, keyPem: key } = await makeServerCertificate(authority, ['127.0.0.1']);
     const wire = new Agent({ connect: { ca: api.caPem }, headersTimeout: 0, bodyTimeout: 0 });
