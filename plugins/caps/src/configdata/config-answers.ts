@@ -3,19 +3,19 @@ import {
   environmentNameOf,
   EnvironmentKind,
   hasCode,
-  type KubeObject,
   messageOf,
   type ServerBinding,
   ServerBindingKind,
   type Sidero,
   SideroError,
 } from '@sidero/core';
+import { type BoundServer, lookedAt } from '../bound-machine.ts';
 import { adviceOf } from '../errors.ts';
-import { type ClusterApiKinds, MetalMachineKind } from '../kinds.ts';
+import type { ClusterApiKinds } from '../kinds.ts';
 import { type ConfigVerdict, judgeClaim, TAKEN_ANNOTATION, takenBy, TOKEN_ANNOTATION } from './config-claim.ts';
 import { ConfigDesk } from './config-desk.ts';
 import { ConfigNews } from './config-news.ts';
-import { type BoundServer, boundServer, gatherSources, type Refusal } from './sources.ts';
+import { boundServer, gatherSources, type Refusal } from './sources.ts';
 
 /** Who asks for a configuration. */
 export interface Asked {
@@ -146,14 +146,11 @@ export class ConfigAnswers {
   }
 
   /** On the Server and on its MetalMachine, and in the log. True when it was news. */
-  async #tell({ binding, server }: BoundServer, message: string): Promise<boolean> {
+  async #tell(bound: BoundServer, message: string): Promise<boolean> {
     const { resources, log } = this.#sidero;
-    const { namespace = '', name = '' } = binding.spec?.metalMachineRef ?? {};
-    const isNews = await this.#news.tell(server.metadata.name, message, async (): Promise<readonly KubeObject[]> => {
-      const metalMachine = await resources.get(MetalMachineKind, { namespace, name });
-      return metalMachine ? [server, metalMachine] : [server];
-    });
-    if (isNews) log.warn({ server: server.metadata.name, problem: message }, 'a machine and its configuration');
+    const { name } = bound.server.metadata;
+    const isNews = await this.#news.tell(name, message, () => lookedAt(resources, bound));
+    if (isNews) log.warn({ server: name, problem: message }, 'a machine and its configuration');
     return isNews;
   }
 }

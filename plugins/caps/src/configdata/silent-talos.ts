@@ -7,16 +7,13 @@ import {
   EnvironmentKind,
   markTrue,
   type ResourceClient,
-  type Server,
   type ServerBinding,
   ServerBindingKind,
-  ServerClassKind,
-  ServerKind,
   type Sidero,
 } from '@sidero/core';
+import { boundMachine, type BoundServer, lookedAt } from '../bound-machine.ts';
 import { COMPONENT } from '../controllers/contract.ts';
 import { TALOS_CONDITIONS } from '../controllers/metal-machine-picture.ts';
-import { MetalMachineKind } from '../kinds.ts';
 import { takenBy } from './config-claim.ts';
 
 /** The first version of Talos that tells of its installation, over SideroLink. */
@@ -46,18 +43,13 @@ export function addSilentTalos({ hooks, resources }: Pick<Sidero, 'hooks' | 'res
   });
 }
 
-interface Boot {
-  readonly binding: ServerBinding;
-  readonly server: Server;
+interface Boot extends BoundServer {
   readonly environment: Environment | undefined;
 }
 
 async function bootOf(resources: ResourceClient, { uuid }: BootRequest): Promise<Boot | undefined> {
-  const [binding, server] = [await resources.get(ServerBindingKind, { name: uuid }), await resources.get(ServerKind, { name: uuid })];
-  if (!binding || !server) return undefined;
-  const className = binding.spec?.serverClassRef?.name;
-  const serverClass = className ? await resources.get(ServerClassKind, { name: className }) : undefined;
-  return { binding, server, environment: await resources.get(EnvironmentKind, { name: environmentNameOf(server, serverClass) }) };
+  const bound = await boundMachine(resources, uuid);
+  return bound && { ...bound, environment: await resources.get(EnvironmentKind, { name: environmentNameOf(bound.server, bound.serverClass) }) };
 }
 
 /** Whether nothing is to be heard of this machine's Talos. */
@@ -78,12 +70,10 @@ function isTooOld(environment: Environment | undefined): boolean {
   return Number(major) < FIRST_TELLING.major || (Number(major) === FIRST_TELLING.major && Number(minor) < FIRST_TELLING.minor);
 }
 
-async function tell(resources: ResourceClient, { binding, server }: Boot, takenAt: string): Promise<void> {
-  const { namespace = '', name = '' } = binding.spec?.metalMachineRef ?? {};
-  const metalMachine = await resources.get(MetalMachineKind, { namespace, name });
+async function tell(resources: ResourceClient, bound: BoundServer, takenAt: string): Promise<void> {
   const message =
     `Without SideroLink its Talos counts as installed: it took its configuration at ${takenAt}, and boots anew. ` +
-    `Should its disk hold nothing, set spec.pxeBootAlways of Server ${server.metadata.name} until it does.`;
-  for (const about of [server, ...(metalMachine ? [metalMachine] : [])])
+    `Should its disk hold nothing, set spec.pxeBootAlways of Server ${bound.server.metadata.name} until it does.`;
+  for (const about of await lookedAt(resources, bound))
     await resources.record(about, { type: 'Normal', reason: 'Machine Boot', message, component: COMPONENT });
 }

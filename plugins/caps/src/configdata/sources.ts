@@ -3,22 +3,14 @@ import {
   type ResourceClient,
   type Secret,
   SecretKind,
-  type Server,
   type ServerBinding,
   ServerBindingKind,
-  type ServerClass,
   ServerClassKind,
   ServerKind,
 } from '@sidero/core';
+import type { BoundServer } from '../bound-machine.ts';
 import { type ClusterApiKinds, type Machine, MetalMachineKind, ownerMachineOf } from '../kinds.ts';
 import type { MetalMachine } from '../types.gen.ts';
-
-/** A server that is bound, and the class it was bound through. */
-export interface BoundServer {
-  readonly binding: ServerBinding;
-  readonly server: Server;
-  readonly serverClass: ServerClass | undefined;
-}
 
 /** Every object that a machine's configuration is made from. */
 export interface ConfigSources extends BoundServer {

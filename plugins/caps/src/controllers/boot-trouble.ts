@@ -1,16 +1,5 @@
-import {
-  type BootPlan,
-  type BootRequest,
-  environmentNameOf,
-  type ResourceClient,
-  type Server,
-  type ServerBinding,
-  ServerBindingKind,
-  type ServerClass,
-  ServerClassKind,
-  ServerKind,
-} from '@sidero/core';
-import { MetalMachineKind } from '../kinds.ts';
+import { type BootPlan, type BootRequest, environmentNameOf, type ResourceClient } from '@sidero/core';
+import { boundMachine, type BoundServer, lookedAt } from '../bound-machine.ts';
 import { COMPONENT } from './contract.ts';
 import type { Reminders } from './reminders.ts';
 
@@ -23,13 +12,6 @@ interface Parts {
   readonly now: () => Date;
 }
 
-interface Bound {
-  readonly server: Server;
-  readonly binding: ServerBinding;
-  /** The one that the binding names, if it exists. */
-  readonly serverClass: ServerClass | undefined;
-}
-
 /**
  * Tells people, on Server and MetalMachine, why a bound machine is made to wait where only they can help: an Environment that does not exist, say. The
  * machine itself only says so on a console that nobody looks at. What passes by itself (503, 429) is not told.
@@ -37,25 +19,16 @@ interface Bound {
 export async function tellBootTrouble(parts: Parts, plan: BootPlan, { uuid, peek }: BootRequest): Promise<BootPlan> {
   const { resources, reminders, now } = parts;
   if (plan.target !== 'wait' || plan.status === 503 || plan.status === 429 || peek || uuid === '') return plan;
-  const bound = await boundBy(resources, uuid);
+  const bound = await boundMachine(resources, uuid);
   const afterMs = plan.status === 412 ? FETCH_MS : 0;
   if (!bound || !reminders.isDue({ name: uuid }, String(plan.status), { now: now(), afterMs })) return plan;
-  const { namespace = '', name = '' } = bound.binding.spec?.metalMachineRef ?? {};
-  const metalMachine = await resources.get(MetalMachineKind, { namespace, name });
   const message = `It cannot boot: ${plan.reason}. Next: ${nextFor(bound, plan.status)}.`;
-  for (const about of [bound.server, ...(metalMachine ? [metalMachine] : [])])
+  for (const about of await lookedAt(resources, bound))
     void resources.record(about, { type: 'Warning', reason: 'Machine Boot', message, component: COMPONENT });
   return plan;
 }
 
-async function boundBy(resources: ResourceClient, uuid: string): Promise<Bound | undefined> {
-  const [server, binding] = [await resources.get(ServerKind, { name: uuid }), await resources.get(ServerBindingKind, { name: uuid })];
-  if (!server || !binding) return undefined;
-  const className = binding.spec?.serverClassRef?.name;
-  return { server, binding, serverClass: className ? await resources.get(ServerClassKind, { name: className }) : undefined };
-}
-
-function nextFor({ server, binding, serverClass }: Bound, status: number): string {
+function nextFor({ server, binding, serverClass }: BoundServer, status: number): string {
   const { name } = server.metadata;
   const className = binding.spec?.serverClassRef?.name;
   if (className && !serverClass) return `make ServerClass ${className} again, or set spec.environmentRef of Server ${name}`;
