@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { cosmiconfig, type CosmiconfigResult } from 'cosmiconfig';
 import * as z from 'zod';
 import { failure, SideroError } from './errors.ts';
-import { isMeant } from './errors/nearest.ts';
+import { noSuch } from './errors/nearest.ts';
 import { PLUGIN_API, type Plugin } from './plugin.ts';
 import { boolean, duration, integer, readSetting, text, type Setting, type Variables } from './settings.ts';
 
@@ -102,7 +102,7 @@ export function checkConfig(config: SideroConfig, given: { file: string; variabl
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     const unknown = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
-    const problem = unknown ? `there is no such key; ${isMeant(unknown, Object.keys(options.shape))}`.replace(/; $/, '') : (issue?.message ?? '');
+    const problem = unknown ? noSuch('key', unknown, Object.keys(options.shape)) : (issue?.message ?? '');
     throw failure('SIDERO_CONFIG_INVALID', { file: given.file, key: unknown ?? issue?.path.join('.') ?? '', problem });
   }
   const seen = new Set<string>();

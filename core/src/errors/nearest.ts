@@ -20,6 +20,11 @@ export function isMeant(word: string, names: Iterable<string>): string {
   return near.length === 0 ? '' : `perhaps ${near.map((name) => `"${name}"`).join(' or ')} is meant`;
 }
 
+/** `there is no such key; perhaps "units" is meant`. */
+export function noSuch(kind: string, word: string, names: Iterable<string>): string {
+  return [`there is no such ${kind}`, isMeant(word, names)].filter(Boolean).join('; ');
+}
+
 // Letters that are wrong, too many, too few, or have changed places with their neighbour; none when `word` is how the name begins.
 function slipsBetween(word: string, name: string): number {
   if (word.length >= SHORTEST_BEGINNING && name.startsWith(word)) return 0;

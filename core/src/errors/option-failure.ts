@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { failure, type SideroError } from '../errors.ts';
-import { isMeant } from './nearest.ts';
+import { noSuch } from './nearest.ts';
 
 /** What is wrong with the options of a plugin; `fromVariables` are the variables that set some of them, by option. */
 export function optionFailure(
@@ -14,7 +14,7 @@ export function optionFailure(
   return failure('SIDERO_OPTION_INVALID', {
     plugin: plugin.name,
     key: [...(issue?.path ?? []), ...(unknown ? [unknown] : [])].join('.') || '(all)',
-    problem: unknown ? `there is no such option; ${isMeant(unknown, names)}`.replace(/; $/, '') : (issue?.message ?? error.message),
+    problem: unknown ? noSuch('option', unknown, names) : (issue?.message ?? error.message),
     from: fromVariables.get(String(issue?.path[0])) ?? 'the config file',
   });
 }

@@ -3,6 +3,7 @@ import type { AllocationExplained, Claim, Rejection, Selection } from '../hooks.
 import { type Server, ServerBindingKind, ServerClassKind, ServerKind } from '../resources/kinds.ts';
 import { elsewhere, unfitness } from './allocate-fitness.ts';
 import { isOf, membership } from './allocate-pools.ts';
+import { whyNoClass } from './allocate-why-none.ts';
 import type { StageContext } from './context.ts';
 
 /** What `allocate` would do for a claim, over all Servers at once; takes none. @throws SIDERO_ALLOCATE_NONE, SIDERO_SERVER_CLASS_INVALID */
@@ -37,13 +38,7 @@ async function demandOf({ resources }: StageContext, claim: Claim): Promise<(ser
   const { server: wanted, serverClass: name = '' } = claim;
   if (wanted !== undefined) return ({ metadata }) => (metadata.name === wanted ? undefined : 'not the Server that is named');
   const serverClass = await resources.get(ServerClassKind, { name });
-  if (!serverClass) {
-    const why =
-      name === ''
-        ? 'it names neither a Server nor a ServerClass'
-        : `there is no ServerClass ${name}: make it, or correct the MetalMachine's reference`;
-    throw failure('SIDERO_ALLOCATE_NONE', { claim: `${claim.namespace}/${claim.name}`, why });
-  }
+  if (!serverClass) throw failure('SIDERO_ALLOCATE_NONE', { claim: `${claim.namespace}/${claim.name}`, why: whyNoClass(name) });
   const matches = membership(serverClass);
   return (server) => (matches(server) ? undefined : `not in ServerClass ${name}`);
 }

@@ -14,6 +14,13 @@ export interface Search {
   readonly isWhole: boolean;
 }
 
+/** Why a claim has no class to be served from; `name` is the one it names, if any. */
+export function whyNoClass(name: string): string {
+  return name === ''
+    ? 'it names neither a Server nor a ServerClass'
+    : `there is no ServerClass ${name}: make it, or correct the MetalMachine's reference`;
+}
+
 /** Why a class has no server for a claim, reasons with their counts: "of 15 servers in ServerClass large 12 are not clean, 3 cordoned". */
 export function whyNone({ claim, pool, rejected, isWhole }: Search): string {
   const { serverClass, failureDomain } = claim;

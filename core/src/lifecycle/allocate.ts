@@ -5,7 +5,7 @@ import { explainAllocation } from './allocate-explain.ts';
 import { elsewhere, unfitness } from './allocate-fitness.ts';
 import type { ServerPool } from './allocate-pool.ts';
 import { claimantOf, isOf, membership, ServerPools } from './allocate-pools.ts';
-import { whyNone } from './allocate-why-none.ts';
+import { whyNoClass, whyNone } from './allocate-why-none.ts';
 import type { StageContext } from './context.ts';
 
 /** How much of a class is looked at for one claim. */
@@ -116,13 +116,7 @@ class AllocationDesk {
   async #fromClass(claim: Claim): Promise<ServerBinding> {
     const name = claim.serverClass ?? '';
     const serverClass = await this.#context.resources.get(ServerClassKind, { name });
-    if (!serverClass)
-      throw none(
-        claim,
-        name === ''
-          ? 'it names neither a Server nor a ServerClass'
-          : `there is no ServerClass ${name}: make it, or correct the MetalMachine's reference`,
-      );
+    if (!serverClass) throw none(claim, whyNoClass(name));
     const search: Search = { claim, serverClass, isMember: membership(serverClass), rejected: [] };
     const pool = await this.#pools.of(serverClass);
     const seen = new Set<string>();
