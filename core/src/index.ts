@@ -52,6 +52,7 @@ export { inlineKubeConfig } from './resources/inline-kube-config.ts';
 export { labelSelector } from './resources/label-selector.ts';
 export { matchServerClass } from './resources/match-server-class.ts';
 export { addressOfPeer, clientAddress } from './serve/client-address.ts';
+export { serviceDefinition } from './serve/service-definition.ts';
 export { type Certificate, type WebhookOptions, webhookService } from './serve/webhooks.ts';
 export { boolean, duration, integer, list, type Setting, text, type Variables } from './settings.ts';
 export type { ClusterContext, ConnectCluster, Route, Sidero, Site } from './sidero.ts';

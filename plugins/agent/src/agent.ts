@@ -1,8 +1,7 @@
-import { definePlugin } from '@sidero/core';
+import { definePlugin, serviceDefinition } from '@sidero/core';
 import { Agent } from './agent_pb.ts';
 import { agentHandlers } from './handlers.ts';
 import { agentOptions, agentSettings } from './options.ts';
-import { serviceDefinition } from './service-definition.ts';
 import { serviceImplementation } from './service.ts';
 
 /** Discovery: the gRPC API that the program on a network-booted machine speaks. */

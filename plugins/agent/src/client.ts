@@ -1,7 +1,7 @@
 import { create, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf';
 import { Client, type ClientOptions, credentials, Metadata, type ServiceError } from '@grpc/grpc-js';
+import { serviceDefinition } from '@sidero/core/service-definition';
 import { Agent } from './agent_pb.ts';
-import { serviceDefinition } from './service-definition.ts';
 
 /** Metadata key under which a machine shows the token that its boot was given. */
 export const TOKEN_KEY = 'sidero-token';

@@ -1,4 +1,4 @@
-import type { Sidero } from '@sidero/core';
+import { serviceDefinition, type Sidero } from '@sidero/core';
 import { isIP } from 'node:net';
 import { addBootArguments } from './boot-arguments.ts';
 import { addDocuments } from './documents.ts';
@@ -12,7 +12,6 @@ import { endpointsOf } from './provision/endpoints.ts';
 import { Provisioning } from './provision/provision.ts';
 import { provisionService } from './provision/provision-service.ts';
 import { ProvisionService, WireGuardOverGRPCService } from './protocol/siderolink_pb.ts';
-import { serviceDefinition } from './service-definition.ts';
 import { tunnelService, type TunnelState } from './tunnel/tunnel-service.ts';
 
 /** The tunnel itself, who may join it, and what machines are told of it; `listeners` serve inside while it is up. @throws SIDERO_SIDEROLINK_LOOPBACK_REFUSED */

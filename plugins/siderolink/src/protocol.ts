@@ -2,4 +2,4 @@
 export * from './protocol/events_pb.ts';
 export * from './protocol/machine_pb.ts';
 export * from './protocol/siderolink_pb.ts';
-export { serviceDefinition } from './service-definition.ts';
+export { serviceDefinition } from '@sidero/core/service-definition';

@@ -1,12 +1,11 @@
 import { once } from 'node:events';
 import { createServer, type Server as TcpServer } from 'node:net';
 import { type sendUnaryData, Server, ServerCredentials, type ServerUnaryCall } from '@grpc/grpc-js';
-import { clientAddress, failure, type Logger, type Metrics, type ResourceClient } from '@sidero/core';
+import { clientAddress, failure, type Logger, type Metrics, type ResourceClient, serviceDefinition } from '@sidero/core';
 import type { LinkListener, LinkPlace } from '../link.ts';
 import type { LiveDirectory } from '../machines/live-directory.ts';
 import { MachineConnections } from '../machines/machine-connections.ts';
 import { EventSinkService } from '../protocol/events_pb.ts';
-import { serviceDefinition } from '../service-definition.ts';
 import { addressFilter } from './address-filter.ts';
 import { type EventMeters, eventMeters } from './event-meters.ts';
 import { createPublish, type EventRecord, type Peer } from './publish.ts';

@@ -1,7 +1,10 @@
 import { type DescMethod, type DescService, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { MethodDefinition, ServiceDefinition } from '@grpc/grpc-js';
 
-/** A generated service in the form @grpc/grpc-js takes, for server and client alike. */
+/**
+ * A service that protoc-gen-es generated, in the form @grpc/grpc-js takes, for server and client alike: for `sidero.grpc.add`.
+ * Whoever is no management plane imports it from `@sidero/core/service-definition`, which loads nothing else.
+ */
 export function serviceDefinition(service: DescService): ServiceDefinition {
   return Object.fromEntries(service.methods.map((method) => [method.localName, methodDefinition(service, method)]));
 }
