@@ -5,6 +5,7 @@ import { messageOf, SideroError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
 import type { Route } from '../sidero.ts';
+import { createAnswerNews } from './answer-news.ts';
 import { clientAddress } from './client-address.ts';
 
 /** What the HTTP side is made of. */
@@ -62,6 +63,7 @@ function observe({ log, metrics }: HttpOptions): Koa.Middleware {
     labels: ['route', 'status'],
     buckets: [0.001, 0.01, 0.1, 1, 10],
   });
+  const isNews = createAnswerNews();
   return async (context, next) => {
     const startedMs = performance.now();
     try {
@@ -75,7 +77,8 @@ function observe({ log, metrics }: HttpOptions): Koa.Middleware {
     }
     const route = (context as { _matchedRoute?: string })._matchedRoute ?? 'none';
     seconds((performance.now() - startedMs) / 1000, { route, status: String(context.status) });
-    log.info({ method: context.method, path: context.path, status: context.status, address: clientAddress(context.ip) }, 'HTTP');
+    const answer = { method: context.method, path: context.path, status: context.status, address: clientAddress(context.ip) };
+    log[isNews(answer) ? 'info' : 'debug'](answer, 'HTTP');
   };
 }
 
