@@ -50,7 +50,8 @@ describe.skipIf(!isTalosBuilt)("a machine that runs Talos' stand-in", () => {
     return disk;
   }
   const told = () => talos.events.map(({ event }) => event);
-  const tells = (event: string) => vi.waitFor(() => expect(told()).toContain(event), { timeout: 20_000 });
+  const until = (assertion: () => void) => vi.waitFor(assertion, { timeout: 20_000 });
+  const tells = (event: string) => until(() => expect(told()).toContain(event));
 
   test('asks with its own UUID until it gets a configuration, installs it and reboots', async () => {
     const asked: string[] = [];
@@ -87,7 +88,7 @@ describe.skipIf(!isTalosBuilt)("a machine that runs Talos' stand-in", () => {
       endpoint: 'https://10.0.0.10:6443',
     });
     talos.off(UUID);
-    await vi.waitFor(() => expect(told().at(-1)).toBe('off'));
+    await until(() => expect(told().at(-1)).toBe('off'));
   });
 
   test('takes no configuration that Talos would refuse', async () => {
