@@ -31,10 +31,12 @@ describe.skipIf(!isPossible)('without the means for a tunnel', () => {
     expect((await site.resources.get(ServerBindingKind, { name: FIXTURE_UUID }, { live: true }))?.spec?.siderolink).toBeUndefined();
     expect(await site.metrics()).toContain('sidero_siderolink_up 0');
     // `sidero why` tells it of every server that is bound.
-    const events = await site.resources.list(EventKind, { namespace: 'default' }, { live: true });
-    const [told] = events.filter(({ reason }) => reason === 'SideroLink Tunnel');
-    expect(told).toMatchObject({ type: 'Warning', involvedObject: { kind: 'Secret', name: 'siderolink' } });
-    expect(told!.message).toMatch(/^There is no tunnel: .*NET_ADMIN/);
+    const told = async () => {
+      const events = await site.resources.list(EventKind, { namespace: 'default' }, { live: true });
+      return events.filter(({ reason }) => reason === 'SideroLink Tunnel');
+    };
+    const message = expect.stringMatching(/^There is no tunnel: .*NET_ADMIN/) as string;
+    await expect.poll(told).toMatchObject([{ type: 'Warning', involvedObject: { kind: 'Secret', name: 'siderolink' }, message }]);
   });
 
   test('one that was demanded ends the process with the reason', async () => {

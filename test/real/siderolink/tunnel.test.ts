@@ -75,14 +75,19 @@ describe.skipIf(!isPossible)('WireGuard in user space', () => {
     expect([backMs < 8000, handshakeMs < 10_000]).toEqual([true, true]);
     expect(await site.metrics()).toContain('sidero_siderolink_restarts_total{cause="device"} 1');
     await node.ping();
-    const events = await site.resources.list(EventKind, { namespace: 'default' }, { live: true });
-    const told = events.filter(({ reason }) => reason === 'SideroLink Tunnel').map(({ type, message }) => `${type}: ${message}`);
-    expect(told).toEqual(
-      expect.arrayContaining([
-        expect.stringMatching(/^Warning: The tunnel is lost, and made anew: wireguard-go/),
-        'Normal: The tunnel is up (user-space).',
-      ]),
-    );
+    const told = async () => {
+      const events = await site.resources.list(EventKind, { namespace: 'default' }, { live: true });
+      return events.filter(({ reason }) => reason === 'SideroLink Tunnel').map(({ type, message }) => `${type}: ${message}`);
+    };
+    // Nothing waits for Events.
+    await expect
+      .poll(told)
+      .toEqual(
+        expect.arrayContaining([
+          expect.stringMatching(/^Warning: The tunnel is lost, and made anew: wireguard-go/),
+          'Normal: The tunnel is up (user-space).',
+        ]),
+      );
   });
 
   test('after a crash of ours machines are back without a packet of theirs', async () => {
