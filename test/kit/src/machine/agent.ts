@@ -74,8 +74,7 @@ export async function runAgent(run: AgentRun): Promise<void> {
   const target = kernelArgument(run.args, 'sidero.endpoint');
   if (!target) throw failure('SIDERO_MACHINE_BOOT_FAILED', { machine: run.machine, problem: 'its kernel arguments name no sidero.endpoint' });
   const token = run.kind === 'original' ? undefined : kernelArgument(run.args, 'sidero.token');
-  // grpc-js shares connections between clients of one process; real machines do not.
-  using client = agentClient({ target, token, channel: { 'grpc.use_local_subchannel_pool': 1 } });
+  using client = agentClient({ target, token, channel: channelOf(run.timeFactor) });
   const first = await persistently(run, 'CreateServer', (options) => register(run, client, options));
   await persistently(run, 'ReconcileServerAddresses', (options) =>
     client.reconcileServerAddresses({ uuid: run.uuid, address: [{ type: 'InternalIP', address: run.address }] }, options),
@@ -85,24 +84,34 @@ export async function runAgent(run: AgentRun): Promise<void> {
   await delay(COUNTDOWN_MS * run.timeFactor, undefined, { signal: run.signal });
 }
 
+/** grpc-js shares connections between clients of one process; real machines do not. Its pauses between two attempts to connect are pauses, too. */
+const channelOf = (timeFactor: number) => ({
+  'grpc.use_local_subchannel_pool': 1,
+  'grpc.initial_reconnect_backoff_ms': Math.max(10, 1000 * timeFactor),
+  'grpc.max_reconnect_backoff_ms': Math.max(100, 120_000 * timeFactor),
+});
+
 /** Silence of the management plane is borne while the machine waits; a refusal that lasts is not, as only another boot brings another token. */
 async function waitForWork(run: AgentRun, client: AgentClient, first: CreateServerResponse): Promise<void> {
   const { signal, states, timeFactor } = run;
-  let refusedSinceMs: number | undefined;
+  let refusedMs: number | undefined;
   let answer = first;
   let waiting = await workOn(run, client, answer);
   while (!answer.reboot) {
-    const waitMs = (IDLE_MS + run.random.between(0, IDLE_JITTER_MS)) * timeFactor;
+    const idleMs = IDLE_MS + run.random.between(0, IDLE_JITTER_MS);
+    const waitMs = idleMs * timeFactor;
     if (states.state.stage !== waiting.stage || states.state.detail !== waiting.detail) states.enter(waiting.stage, { waitMs, ...waiting });
     await delay(waitMs, undefined, { signal });
+    const calledMs = performance.now();
     try {
       answer = await register(run, client, { timeoutMs: CALL_MS, signal });
-      refusedSinceMs = undefined;
+      refusedMs = undefined;
     } catch (cause) {
       signal.throwIfAborted();
       waiting = { stage: 'agent' };
-      refusedSinceMs = isSilence(cause) ? undefined : (refusedSinceMs ?? performance.now());
-      if (refusedSinceMs !== undefined && performance.now() - refusedSinceMs > GIVE_UP_MS * timeFactor)
+      if (isSilence(cause)) refusedMs = undefined;
+      else refusedMs = refusedMs === undefined ? 0 : refusedMs + idleMs + performance.now() - calledMs;
+      if (refusedMs !== undefined && refusedMs > GIVE_UP_MS)
         throw failure('SIDERO_MACHINE_AGENT_FAILED', { machine: run.machine, call: 'CreateServer', cause });
       continue;
     }
@@ -150,17 +159,19 @@ const isSilence = (thrown: unknown) => [status.UNAVAILABLE, status.DEADLINE_EXCE
 const register = (run: AgentRun, client: AgentClient, options: CallOptions) =>
   client.createServer({ hardware: hardwareMessage(run.inventory, run.uuid), hostname: '', ...ABILITIES[run.kind] }, options);
 
-/** Repeats a call as the agent does: any error may pass. */
+/** Repeats a call as the agent does: any error may pass. A call takes as long as in truth, so its time counts as it is, and that of a pause in full. */
 async function persistently<T>(run: AgentRun, call: string, attempt: (options: CallOptions) => Promise<T>): Promise<T> {
   const { signal, timeFactor } = run;
-  const endMs = performance.now() + GIVE_UP_MS * timeFactor;
+  const pauseMs = RETRY_MS * timeFactor;
+  let spentMs = 0;
   for (;;) {
+    const calledMs = performance.now();
     try {
       return await attempt({ timeoutMs: CALL_MS, signal });
     } catch (cause) {
       signal.throwIfAborted();
-      const pauseMs = RETRY_MS * timeFactor;
-      if (performance.now() + pauseMs > endMs) throw failure('SIDERO_MACHINE_AGENT_FAILED', { machine: run.machine, call, cause });
+      spentMs += performance.now() - calledMs + RETRY_MS;
+      if (spentMs > GIVE_UP_MS) throw failure('SIDERO_MACHINE_AGENT_FAILED', { machine: run.machine, call, cause });
       run.states.enter('agent', { waitMs: pauseMs, detail: cause instanceof Error ? cause.message : String(cause) });
       await delay(pauseMs, undefined, { signal });
     }
