@@ -19,7 +19,7 @@ import {
   ServerKind,
 } from '@sidero/core';
 import { clusterApiKinds, MetalClusterKind, MetalMachineKind } from '@sidero/plugin-caps';
-import { aTalosConfig, fleet, freePorts, type PlanePorts, silentLogger, type SimulatedMachine, writeStandIns } from '@sidero/testing';
+import { aTalosConfig, fleet, freePlanePorts, freePorts, type PlanePorts, silentLogger, type SimulatedMachine, writeStandIns } from '@sidero/testing';
 import { type IpmiBmc, startIpmiBmc } from '@sidero/testing/bmc';
 import { type ManagementPlane, startManagementPlane, thisHost } from '@sidero/testing/qemu';
 import type { Measurement } from './measure.ts';
@@ -90,7 +90,7 @@ async function startRack(): Promise<Rack> {
   const dataDir = await mkdtemp(join(tmpdir(), 'sidero-scale-'));
   stack.defer(() => rm(dataDir, { recursive: true, force: true }));
   await writeStandIns(dataDir);
-  const [ports, { http: metricsPort }] = [await freePorts(), await freePorts()];
+  const [ports, [metricsPort = 0]] = await Promise.all([freePlanePorts(), freePorts(1)]);
   const machines = fleet(SERVERS, { plane: { host: '127.0.0.1', http: ports.http, tftp: ports.tftp }, seed: 'scale' });
   stack.defer(() => machines.forEach((machine) => machine.cutPower('it is over')));
   const bmcFile = join(dataDir, 'bmcs.json');

@@ -37,7 +37,7 @@ async function megabytesPerSecond(host: string, port: number, windowSize: number
 
 /** Another TFTP server that is installed here: tftpd-hpa, or dnsmasq, which needs root for its port. Undefined when there is none. */
 async function measurePeer(directory: string): Promise<Measurement['peer']> {
-  const { tftp } = await freePorts();
+  const [tftp = 0] = await freePorts(1);
   const hpa = await started('in.tftpd', ['--foreground', '--user', 'root', '--address', `127.0.0.1:${tftp}`, '--secure', directory]);
   if (hpa) return await measured('tftpd-hpa', hpa, { host: '127.0.0.1', port: tftp });
   const host = '127.0.69.69';

@@ -24,5 +24,5 @@ describePlugin('wake-on-lan', { plugin: wakeOnLan, options: {}, readme: readmeOf
 
 for (const diskBoot of registrations(bootIpxe()).diskBoots) describeDiskBoot(diskBoot.name, diskBoot);
 
-const { tftp } = await freePorts();
-describeService('tftp', () => registrations(bootIpxe({ tftpPort: tftp, tftpAddress: '127.0.0.1' })).services.find(({ name }) => name === 'tftp')!);
+const [tftpPort] = await freePorts(1);
+describeService('tftp', () => registrations(bootIpxe({ tftpPort, tftpAddress: '127.0.0.1' })).services.find(({ name }) => name === 'tftp')!);

@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { freePorts } from '@sidero/testing';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 const main = fileURLToPath(new URL('../kit/src/demo/main.ts', import.meta.url));
@@ -71,9 +72,10 @@ test('Ctrl-C while machines boot ends it too', async () => {
 
 test('it starts on what an earlier demo left, and listens on loopback only', async () => {
   await demo('--once', '--servers', '1').ended;
-  const { said, ended } = demo('--once', '--servers', '1', '--port-base', '42710');
+  const [base = 0] = await freePorts(6);
+  const { said, ended } = demo('--once', '--servers', '1', '--port-base', String(base));
   expect(await ended, said.err).toBe(0);
-  expect(await readFile(join(dataDir, 'kubeconfig'), 'utf8')).toContain('https://127.0.0.1:42712');
+  expect(await readFile(join(dataDir, 'kubeconfig'), 'utf8')).toContain(`https://127.0.0.1:${base + 2}`);
   expect(JSON.parse(said.out.trim().split('\n').at(-1)!)).toMatchObject({ servers: 1, accepted: 1, clean: 1, installed: 1, streaming: 1 });
 }, 120_000);
 

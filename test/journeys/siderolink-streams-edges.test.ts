@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { createMetrics, createResourceClient, definePlugin, type ResourceClient, type ServerBinding, ServerBindingKind } from '@sidero/core';
 import { PhaseEventSchema, SequenceEvent_Action, SequenceEventSchema } from '@sidero/plugin-siderolink/protocol';
-import { aServer, FIXTURE_UUID, silentLogger, type TestSidero, testSidero } from '@sidero/testing';
+import { aServer, FIXTURE_UUID, freePorts, silentLogger, type TestSidero, testSidero } from '@sidero/testing';
 import { afterEach, expect, test, vi } from 'vitest';
 import * as z from 'zod';
 import { writeBinding } from '../../plugins/siderolink/src/events/binding-writer.ts';
@@ -11,7 +11,7 @@ import { kernelLogs } from '../../plugins/siderolink/src/logs/kernel-logs.ts';
 import { LiveDirectory } from '../../plugins/siderolink/src/machines/live-directory.ts';
 import { linkPlane } from './siderolink-provision/plane.ts';
 import { aLinkedBinding } from './siderolink-streams/streams-plane.ts';
-import { eventBytes, freeTcpPorts, logConnection, SinkClient } from './siderolink-streams/talos-node.ts';
+import { eventBytes, logConnection, SinkClient } from './siderolink-streams/talos-node.ts';
 
 // The receivers by themselves, with other limits than those of a plane.
 
@@ -35,7 +35,7 @@ async function serve(listener: LinkListener): Promise<void> {
 }
 
 async function logs(resources: ResourceClient, limits: { recordMs?: number; idleMs?: number } = {}) {
-  const [port = 0] = await freeTcpPorts(1);
+  const [port = 0] = await freePorts(1);
   const metrics = createMetrics();
   const lines: string[] = [];
   const take = ({ line }: { line: string }) => void lines.push(line);
@@ -82,7 +82,7 @@ test('a port that is taken is named', async () => {
 });
 
 test('a machine that joins is heard at once, by its name, at each of its boots', async () => {
-  const [logPort = 0, eventPort = 0] = await freeTcpPorts(2);
+  const [logPort = 0, eventPort = 0] = await freePorts(2);
   const lines: string[] = [];
   const listening = definePlugin({
     name: 'listening',
@@ -155,7 +155,7 @@ test('two bindings with one address are nobody, until one is gone', async () => 
 test('while the API is away no event is acknowledged, and logs still come', async () => {
   const sidero = await testSidero({ objects: [aServer(), aLinkedBinding()] });
   await using away = createResourcesOf(sidero.kubeConfig);
-  const [port = 0] = await freeTcpPorts(1);
+  const [port = 0] = await freePorts(1);
   const directory = new LiveDirectory(away.resources);
   const stop = new AbortController();
   away.resources.start(stop.signal);

@@ -27,7 +27,7 @@ async function why(...args: readonly string[]): Promise<string> {
 const whyHere = (dataDir: string) => why('--config', CONFIG, '--data-dir', dataDir);
 
 test('sidero why tells whether a machine is in the tunnel, since when, who was refused, and when it last said something', async () => {
-  const { http: logPort } = await freePorts();
+  const [logPort = 0] = await freePorts(1);
   const dataDir = join(folder, 'data');
   await using plane = await linkPlane({ dataDir, siderolink: { logPort } });
   await writeFile(join(folder, 'kubeconfig'), plane.kubeConfig.exportConfig());

@@ -8,8 +8,8 @@ import { KubeConfig } from '@kubernetes/client-node';
 import type { CustomResource } from '@sidero/core';
 import * as x509 from '@peculiar/x509';
 import { Agent, fetch } from 'undici';
+import { freePorts } from '@sidero/testing';
 import { ensureKubernetesParts, type KubernetesParts } from './kubernetes-parts.ts';
-import { freePorts } from './loopback.ts';
 import { type Program, startProgram, untilReady } from './program.ts';
 
 export { ensureKubernetesParts, KUBERNETES_VERSION, testCache } from './kubernetes-parts.ts';

@@ -3,11 +3,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Server } from '@sidero/core';
-import { fleet, writeStandIns } from '@sidero/testing';
+import { fleet, freePorts, writeStandIns } from '@sidero/testing';
 import { startManagementPlane, thisHost } from '@sidero/testing/qemu';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { KUBERNETES_VERSION, type RealKubeApi, startKubeApiServer, testCache } from './kube-apiserver.ts';
-import { freePorts } from './loopback.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const isPossible = existsSync(join(testCache(), `kubernetes-${KUBERNETES_VERSION}`, 'kube-apiserver'));

@@ -1,21 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 
 const SIGNING = { name: 'ECDSA', hash: 'SHA-256', namedCurve: 'P-256' };
-
-/** Ports of 127.0.0.1 nobody listens on at this moment. They are all held until the last one is known, so they differ. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => once(server.close(), 'close')));
-  return ports;
-}
 
 /** Writes tls.crt and tls.key for 127.0.0.1, as cert-manager would; gives the PEM of what to trust. */
 export async function writeCertificate(folder: string): Promise<string> {

@@ -1,9 +1,8 @@
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { once } from 'node:events';
 import { isAbsolute, join } from 'node:path';
 import { CustomObjectsApi, KubeConfig } from '@kubernetes/client-node';
 import type { Server } from '@sidero/core';
+import { freePorts } from '@sidero/testing';
 import { type ManagementPlane, type Network, startManagementPlane } from '@sidero/testing/qemu';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -38,7 +37,7 @@ export async function startSite(network: Network, dhcp: object, options: SiteOpt
   });
   const plugins = [
     // The same port is forwarded to the outside, so it is one that is free there.
-    plugin('apiserver', { port: await freePort() }),
+    plugin('apiserver', { port: (await freePorts(1))[0] }),
     plugin('boot-ipxe', { dhcp: [{ interface: network.bridge, ...dhcp }] }),
     plugin('agent', { autoAccept: options.autoAccept ?? true }),
     ...Object.entries(options.plugins ?? {}).map(([name, given]) => plugin(name, given)),
@@ -61,13 +60,4 @@ export async function startSite(network: Network, dhcp: object, options: SiteOpt
     },
     [Symbol.asyncDispose]: () => plane.stop(),
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { checkConfig, coreCustomResources, createLogger, createMetrics, type Variables, webhookService } from '@sidero/core';
 import { startSidero } from '@sidero/core/start';
 import { dump, load } from 'js-yaml';
+import { freePorts } from '@sidero/testing';
 import { KUBERNETES_VERSION, type KubectlResult, type RealKubeApi, startKubeApiServer, testCache } from './kube-apiserver.ts';
-import { freePorts, writeCertificate } from './loopback.ts';
+import { writeCertificate } from './loopback.ts';
 
 const CRDS = new URL('../../core/manifests/crds/', import.meta.url);
 

@@ -17,6 +17,8 @@ import { selfSigned } from './self-signed.ts';
 import { webhookListener, webhookService } from './webhooks.ts';
 
 const HUB = 'metal.sidero.dev/v1alpha2';
+/** Nobody else's connection starts from this address, so a port that was free stays free. */
+const HOST = '127.0.90.1';
 const OLD = 'metal.sidero.dev/v1alpha1';
 const metrics = createMetrics();
 const log = createLogger({ level: 'silent' });
@@ -183,7 +185,7 @@ describe('the service', () => {
   afterEach(() => stop.abort());
 
   test('listens at once with a certificate that it is given, and says when its port is taken', async () => {
-    const given = { customResources: registry(), log, metrics, host: '127.0.0.1', port: await freePort(), certificate: await selfSigned('given') };
+    const given = { customResources: registry(), log, metrics, host: HOST, port: await freePort(), certificate: await selfSigned('given') };
     const ready = Promise.withResolvers<void>();
     const done = webhookService(given).run(stop.signal, ready.resolve);
     await ready.promise;
@@ -201,7 +203,7 @@ describe('the service', () => {
     const service = webhookService({
       customResources: registry(),
       metrics,
-      host: '127.0.0.1',
+      host: HOST,
       port,
       pollMs: 10,
       certificate: { directory },
@@ -245,7 +247,7 @@ async function put(directory: string, { key, cert }: { key: string; cert: string
 }
 
 async function servedName(port: number): Promise<string> {
-  const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false });
+  const socket = connect({ host: HOST, port, rejectUnauthorized: false });
   try {
     await once(socket, 'secureConnect');
     return new X509Certificate(socket.getPeerCertificate().raw).subject;
@@ -255,7 +257,7 @@ async function servedName(port: number): Promise<string> {
 }
 
 async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
+  const server = createServer().listen(0, HOST);
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   server.close();

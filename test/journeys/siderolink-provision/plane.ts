@@ -52,8 +52,8 @@ export async function linkPlane(options: LinkPlaneOptions = {}): Promise<LinkPla
       ear = { tokens, metrics: () => metrics.text() };
     },
   });
-  const [log, event] = [await freePorts(), await freePorts()];
-  const link = siderolink({ tunnel: 'loopback', logPort: log.http, eventPort: event.http, ...options.siderolink });
+  const [logPort, eventPort] = await freePorts(2);
+  const link = siderolink({ tunnel: 'loopback', logPort, eventPort, ...options.siderolink });
   const objects = options.objects ?? [boundServer(), theEnvironment(), aBinding()];
   const sidero = await testSidero({ ...options, objects, plugins: [link, listening(), ...(options.plugins ?? [])] });
   return {

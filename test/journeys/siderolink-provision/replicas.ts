@@ -22,13 +22,13 @@ export interface Replicas extends AsyncDisposable {
 export async function replicas(): Promise<Replicas> {
   const api = await testSidero({ objects: [boundServer(), theEnvironment(), aBinding()] });
   const folder = await mkdtemp(join(tmpdir(), 'siderolink-replicas-'));
-  const [{ http: logPort }, { http: eventPort }] = [await freePorts(), await freePorts()];
+  const [logPort, eventPort] = (await freePorts(2)) as [number, number];
   const started: RunningSidero[] = [];
   const start = async (plugins: readonly Plugin[] = [siderolink({ tunnel: 'loopback', logPort, eventPort })]): Promise<RunningSidero> => {
     const dataDir = await mkdtemp(join(folder, 'data-'));
     const kubeconfig = join(dataDir, 'kubeconfig');
     await writeFile(kubeconfig, api.kubeConfig.exportConfig(), { mode: 0o600 });
-    const { http: httpPort } = await freePorts();
+    const [httpPort] = await freePorts(1);
     const listeners = { healthAddress: '127.0.0.1:0', diagnosticsAddress: '127.0.0.1:0' };
     const variables = { SIDERO_FETCH_ENVIRONMENTS: 'false' };
     const options = { endpoint: '127.0.0.1', httpPort, dataDir, namespace: 'default', ...listeners, plugins };

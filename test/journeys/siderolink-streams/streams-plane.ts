@@ -1,12 +1,11 @@
 import { definePlugin, type KubeObject, type Plugin, type ResourceClient, type ServerBinding, type ServerEvent } from '@sidero/core';
 import { capsCustomResources, type MetalMachine } from '@sidero/plugin-caps';
-import { aBinding, FIXTURE_UUID, testSidero, type TestSidero, type TestSideroOptions } from '@sidero/testing';
+import { aBinding, FIXTURE_UUID, freePorts, testSidero, type TestSidero, type TestSideroOptions } from '@sidero/testing';
 import * as z from 'zod';
 import type { LinkPlace } from '../../../plugins/siderolink/src/link.ts';
 import { options as siderolinkOptions } from '../../../plugins/siderolink/src/plugin.ts';
 import { addStreams } from '../../../plugins/siderolink/src/add-streams.ts';
 import { MachineKind } from '../clusters/cluster-api.ts';
-import { freeTcpPorts } from './talos-node.ts';
 
 /** A plane whose tunnel is loopback: machines are told apart by their 127.x address. */
 export interface StreamsPlane extends AsyncDisposable {
@@ -32,7 +31,7 @@ export interface StreamsPlaneOptions extends TestSideroOptions {
 const PLACE: LinkPlace = { host: '127.0.0.1', isMachine: (address) => address.startsWith('127.') && address !== '127.0.0.1' };
 
 export async function streamsPlane(options: StreamsPlaneOptions = {}): Promise<StreamsPlane> {
-  const [logPort = 0, eventPort = 0] = await freeTcpPorts(2);
+  const [logPort = 0, eventPort = 0] = await freePorts(2);
   const told: ServerEvent[] = [];
   const given = siderolinkOptions.parse({ logPort, eventPort, ...options.siderolink });
   const seen: Pick<StreamsPlane, 'dataDir' | 'metrics'>[] = [];

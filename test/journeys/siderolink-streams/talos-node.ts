@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type ClientHttp2Session, connect as connectHttp2, constants, type IncomingHttpHeaders } from 'node:http2';
-import { connect, createServer, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { create, type DescMessage, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { EventRequestSchema } from '@sidero/plugin-siderolink/protocol';
 
@@ -60,15 +60,4 @@ export class SinkClient implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#session.destroy();
   }
-}
-
-/** TCP ports that nobody uses now. */
-export async function freeTcpPorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  const closed = servers.map((server) => once(server, 'close'));
-  for (const server of servers) server.close();
-  await Promise.all(closed);
-  return ports;
 }

@@ -44,6 +44,10 @@ export const failure = defineErrors({
     message: (d: { machine: string; file: string; problem: string }) => `Machine ${d.machine}: TFTP of ${d.file}: ${d.problem}.`,
     next: () => 'fetch the same file with a TFTP client; `sidero inspect` lists the files that are served.',
   },
+  SIDERO_PORTS_EXHAUSTED: {
+    message: (d: { count: number; first: number; last: number }) => `No ${d.count} consecutive ports between ${d.first} and ${d.last} are free.`,
+    next: () => 'see who listens there (`ss -lntup`), and end test runs that were left over.',
+  },
   SIDERO_TEST_KIND_UNKNOWN: {
     message: (d: { apiVersion: string; kind: string }) => `testSidero cannot create a ${d.apiVersion} ${d.kind}.`,
     next: () => 'create it in the test, through `resources.create` with a Kind of its own.',

@@ -1,5 +1,6 @@
 /** What tests of Sidero Metal and of its plugins are made of. Conformance suites are in @sidero/testing/suites. */
 export * from './fixtures.ts';
+export { freePorts } from './free-ports.ts';
 export { type AgentKind, hardwareMessage } from './machine/agent.ts';
 export { type FleetOptions, fleet, loopbackAddress } from './machine/fleet.ts';
 export { hardwareInformation, type Inventory, inventory } from './machine/hardware.ts';
@@ -11,7 +12,7 @@ export { type MachineState, type ObservableMachine, type Progress, type Stage, t
 export { simulatedPower } from './machine/simulated-power.ts';
 export { downloadByTftp, type TftpDownload } from './machine/tftp.ts';
 export { type Link, UdpSocket } from './machine/udp.ts';
-export { type PlaneOptions, type PlanePorts, type RunningPlane, freePorts, startPlane } from './plane.ts';
+export { type PlaneOptions, type PlanePorts, type RunningPlane, freePlanePorts, startPlane } from './plane.ts';
 export { type Random, seededRandom } from './random.ts';
 export { type SideroProcess, type SideroProcessOptions, startSideroProcess } from './sidero-process.ts';
 export { type StandInSizes, writeStandIns } from './stand-ins.ts';

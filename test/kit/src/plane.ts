@@ -1,8 +1,6 @@
-import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
-import { createServer } from 'node:net';
-import { checkConfig, hasCode, type Logger, type Plugin, type SideroConfig, type Variables } from '@sidero/core';
+import { checkConfig, type Logger, type Plugin, type SideroConfig, type Variables } from '@sidero/core';
 import { type RunningSidero, startSidero } from '@sidero/core/start';
+import { freePorts } from './free-ports.ts';
 import type { Plane } from './machine/machine.ts';
 
 /** Ports on 127.0.0.1 that a management plane for simulated machines needs. */
@@ -39,20 +37,11 @@ export interface RunningPlane {
   readonly dhcpPort: number;
 }
 
-/** Attempts to find ports that nobody takes between our look and our use. */
-const PORT_ATTEMPTS = 5;
-
 /** Starts a management plane without touching any cluster: no kubeconfig is looked for. @throws what `startSidero` throws */
 export async function startPlane(options: PlaneOptions): Promise<RunningPlane> {
-  for (let attempt = 1; ; attempt++) {
-    const ports = options.ports ?? (await freePorts());
-    try {
-      const sidero = await start(options, ports);
-      return { sidero, plane: { host: '127.0.0.1', http: ports.http, tftp: ports.tftp }, dhcpPort: ports.dhcp };
-    } catch (thrown) {
-      if (options.ports || attempt === PORT_ATTEMPTS || !hasCode(thrown, 'SIDERO_LISTEN_FAILED')) throw thrown;
-    }
-  }
+  const ports = options.ports ?? (await freePlanePorts());
+  const sidero = await start(options, ports);
+  return { sidero, plane: { host: '127.0.0.1', http: ports.http, tftp: ports.tftp }, dhcpPort: ports.dhcp };
 }
 
 async function start(options: PlaneOptions, ports: PlanePorts): Promise<RunningSidero> {
@@ -73,16 +62,8 @@ async function start(options: PlaneOptions, ports: PlanePorts): Promise<RunningS
   return await startSidero({ config, log: options.log, variables, host: '127.0.0.1', ...(options.now && { now: options.now }) });
 }
 
-/** Ports that nobody uses now; somebody else may before you do. */
-export async function freePorts(): Promise<PlanePorts> {
-  const tcp = [0, 1, 2].map(() => createServer().listen(0, '127.0.0.1'));
-  const udp = [0, 1].map(() => createSocket('udp4').bind(0, '127.0.0.1'));
-  await Promise.all([...tcp, ...udp].map((socket) => once(socket, 'listening')));
-  const [http, logs, events] = tcp.map((socket) => (socket.address() as { port: number }).port) as [number, number, number];
-  const [tftp, dhcp] = udp.map((socket) => socket.address().port) as [number, number];
-  const ports = { http, tftp, dhcp, logs, events };
-  const closed = [...tcp, ...udp].map((socket) => once(socket, 'close'));
-  for (const socket of [...tcp, ...udp]) socket.close();
-  await Promise.all(closed);
-  return ports;
+/** Free ones for a management plane, each time others. @throws what `freePorts` throws */
+export async function freePlanePorts(): Promise<PlanePorts> {
+  const [http, tftp, dhcp, logs, events] = (await freePorts(5)) as [number, number, number, number, number];
+  return { http, tftp, dhcp, logs, events };
 }

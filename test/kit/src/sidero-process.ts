@@ -1,5 +1,5 @@
 import type { Plane } from './machine/machine.ts';
-import { freePorts, type PlanePorts } from './plane.ts';
+import { freePlanePorts, type PlanePorts } from './plane.ts';
 import { type ManagementPlane, startManagementPlane, thisHost } from './qemu/management-plane.ts';
 
 export interface SideroProcessOptions {
@@ -22,7 +22,7 @@ export interface SideroProcess extends ManagementPlane {
 
 /** Starts `sidero start` of this source tree, and returns once it serves. @throws what `startManagementPlane` throws */
 export async function startSideroProcess({ config, dataDir, ports }: SideroProcessOptions): Promise<SideroProcess> {
-  const used = ports ?? (await freePorts());
+  const used = ports ?? (await freePlanePorts());
   const startedMs = performance.now();
   const child = await startManagementPlane(thisHost, { config, dataDir, env: variables(used) });
   const kill = async () => {

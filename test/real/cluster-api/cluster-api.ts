@@ -2,10 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fetch } from 'undici';
+import { freePorts } from '@sidero/testing';
 import type { RealKubeApi } from '../kube-apiserver.ts';
 import { writeCertificate } from '../loopback.ts';
 import { type Program, startProgram, untilReady } from '../program.ts';
-import { holdPorts } from './held-ports.ts';
 import { admissionOf, definitionsOf, type WebhookServer } from './manifests.ts';
 import { type ClusterApiRelease, type Provider, providersOf } from './parts.ts';
 import type { Offer } from './provider-repository.ts';
@@ -51,17 +51,13 @@ export async function placeClusterApi(release: ClusterApiRelease, commandOf = be
   const ca = await writeCertificate(folder);
   const running: Running[] = [];
   const providers = providersOf(release);
-  // Their kinds name the ports, and are there long before the programs are.
-  const held = await holdPorts(3 * providers.length);
   const close = async () => {
-    await held.letGo();
     await Promise.all(running.map(({ program }) => program.kill()));
     await rm(folder, { recursive: true, force: true });
   };
-  const placed = providers.map((provider, index) => place(provider, { ca, ports: held.ports.slice(3 * index) }));
+  const placed = await Promise.all(providers.map(async (provider) => place(provider, { ca, ports: await freePorts(3) })));
   const offers = placed.map(async ({ provider, webhooks }) => ({ provider, objects: await definitionsOf(provider, webhooks) }));
   const startAll = async (api: RealKubeApi): Promise<ClusterApi> => {
-    await held.letGo();
     for (const one of placed) running.push({ ...one, program: start(one, { command: await commandOf(one), api, folder }) });
     await Promise.all(running.map(({ provider, program, healthPort }) => untilReady(program, provider.label, () => answers(healthPort))));
     await apply(api, (await Promise.all(placed.map(({ provider, webhooks }) => admissionOf(provider, webhooks)))).flat());

@@ -10,12 +10,11 @@ import {
 } from '@sidero/core';
 import type { MetalMachine } from '@sidero/plugin-caps';
 import { siderolink } from '@sidero/plugin-siderolink';
-import { simulatedPower } from '@sidero/testing';
+import { freePorts, simulatedPower } from '@sidero/testing';
 import type { SimulatedBmc } from '@sidero/testing/bmc';
 import { Agent, fetch as fetchWith } from 'undici';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { isPossible } from '../sidero-on-kubernetes.ts';
-import { freePorts } from '../loopback.ts';
 import { isTalosBuilt } from '../talos/program.ts';
 import { startTalosConfig } from '../talos/talos-config.ts';
 import { describeCluster, generateCluster } from './clusterctl.ts';

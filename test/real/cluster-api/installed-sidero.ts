@@ -1,9 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
+import { freePorts } from '@sidero/testing';
 import { type RealKubeApi, startKubeApiServer } from '../kube-apiserver.ts';
 import { writeCertificate } from '../loopback.ts';
-import { holdPorts } from './held-ports.ts';
 
 const NAMESPACE = 'sidero-system';
 /** The account that the bundle's Deployment runs as, as the API knows it. */
@@ -15,8 +15,6 @@ export interface InstalledSidero {
   readonly kubeconfigPath: string;
   /** The environment that the bundle's Deployment gives to container `manager`, but for its ports and folders, which are the test's. */
   readonly variables: Readonly<Record<string, string>>;
-  /** Lets the port of its webhooks go, right before it starts. */
-  letGo(): Promise<void>;
 }
 
 /** A request of an account, as the API server's audit log has it. */
@@ -74,8 +72,7 @@ export async function playTheCluster(api: RealKubeApi, folder: string): Promise<
     return stdout;
   };
   await kubectl(['wait', '--for=condition=Established', '--timeout=60s', 'crd', '--all']);
-  const { ports, letGo } = await holdPorts(1);
-  const port = ports[0]!;
+  const [port] = await freePorts(1);
   const ca = await writeCertificate(folder);
   await openWebhooks(kubectl, { url: `https://127.0.0.1:${port}`, caBundle: Buffer.from(ca).toString('base64') });
   await kubectl(['create', 'serviceaccount', 'default', '-n', NAMESPACE]);
@@ -86,7 +83,7 @@ export async function playTheCluster(api: RealKubeApi, folder: string): Promise<
   const kubeconfigPath = join(folder, 'sidero.kubeconfig');
   await writeFile(kubeconfigPath, kubeConfigOf(api, token).exportConfig(), { mode: 0o600 });
   const webhooks = { SIDERO_WEBHOOK_PORT: String(port), SIDERO_WEBHOOK_CERT_DIR: folder };
-  return { kubeconfigPath, letGo, variables: { ...Object.fromEntries(plain), SIDERO_NAMESPACE: NAMESPACE, ...webhooks } };
+  return { kubeconfigPath, variables: { ...Object.fromEntries(plain), SIDERO_NAMESPACE: NAMESPACE, ...webhooks } };
 }
 
 /** Turns the Services that our kinds and validations name into a URL. */

@@ -2,10 +2,9 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLogger, createMetrics, createResourceClient, type Environment, EnvironmentKind, type RunningResourceClient } from '@sidero/core';
-import { writeStandIns } from '@sidero/testing';
+import { freePorts, writeStandIns } from '@sidero/testing';
 import { type ManagementPlane, startManagementPlane, thisHost } from '@sidero/testing/qemu';
 import { type RealKubeApi, startKubeApiServer } from '../kube-apiserver.ts';
-import { freePorts } from '../loopback.ts';
 import { type ClusterApi, placeClusterApi } from './cluster-api.ts';
 import { type Clusterctl, initManagementCluster } from './clusterctl.ts';
 import { type InstalledSidero, playTheCluster } from './installed-sidero.ts';
@@ -66,8 +65,6 @@ export class KillManagement implements AsyncDisposable {
     const clusterctl = { release: '1.10', config } as const;
     await initManagementCluster({ kubeconfigPath: api.kubeconfigPath, clusterctl });
     const [installed, clusterApi] = await Promise.all([playTheCluster(api, folder), placed.start(api)]);
-    // At once: a connection that the API server makes to it would keep it from closing.
-    await installed.letGo();
     const [httpPort = 0, tftpPort = 0] = await freePorts(2);
     await prepare({ folder, options, httpPort, tftpPort });
     const log = createLogger({ level: 'silent' });

@@ -61,7 +61,6 @@ export async function startManagementCluster(options: ManagementClusterOptions):
   const clusterctl = { release: options.release, config };
   await initManagementCluster({ kubeconfigPath, clusterctl });
   const [installed, clusterApi] = await Promise.all([playTheCluster(api, folder), placed.start(api)]);
-  started.defer(() => installed.letGo());
   const resources = createResourceClient({
     kubeConfig: () => api.kubeConfig,
     log: createLogger({ level: 'silent' }),
@@ -103,7 +102,6 @@ async function startSidero(
   const files = join(dataDir, 'env', options.environment.name);
   await mkdir(files, { recursive: true });
   await Promise.all(['vmlinuz', 'initramfs.xz'].map((name) => writeFile(join(files, name), 'Talos is played\n')));
-  await installed.letGo();
   return startPlane({
     dataDir,
     variables: { ...installed.variables, KUBECONFIG: installed.kubeconfigPath },

@@ -1,9 +1,8 @@
 import { conditionOf, isTrue, type Server, type ServerBinding, ServerBindingKind, type ServerClass, ServerClassKind, ServerKind } from '@sidero/core';
 import type { MetalMachine } from '@sidero/plugin-caps';
-import { simulatedPower } from '@sidero/testing';
+import { freePorts, simulatedPower } from '@sidero/testing';
 import type { SimulatedBmc } from '@sidero/testing/bmc';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { freePorts } from '../loopback.ts';
 import { isPossible } from '../sidero-on-kubernetes.ts';
 import { isTalosBuilt } from '../talos/program.ts';
 import { generateCluster, moveClusters } from './clusterctl.ts';

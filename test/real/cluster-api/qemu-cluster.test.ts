@@ -13,8 +13,8 @@ import {
 import type { MetalMachine } from '@sidero/plugin-caps';
 import { ipmiSimSupport } from '@sidero/testing/bmc';
 import { acceptWithBmc, createNetwork, qemuSupport } from '@sidero/testing/qemu';
+import { freePorts } from '@sidero/testing';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { freePorts } from '../loopback.ts';
 import { AGENT_IMAGE } from '../pxe-site.ts';
 import { isPossible } from '../sidero-on-kubernetes.ts';
 import { ensureTalosImage } from '../talos/image.ts';

@@ -46,7 +46,6 @@ export async function startQemuManagement(network: Network, image: TalosImage): 
   const config = await writeRepository(join(network.dir, 'repository'), { offers: placed.offers });
   await initManagementCluster({ kubeconfigPath, clusterctl: { release: '1.10', config } });
   const [installed, clusterApi] = await Promise.all([playTheCluster(api, network.dir), placed.start(api)]);
-  started.defer(() => installed.letGo());
   const sidero = started.use(await startSidero(network, { installed, image }));
   const log = createLogger({ level: 'silent' });
   const resources = createResourceClient({ kubeConfig: () => api.kubeConfig, log, metrics: createMetrics(), component: 'test' });
@@ -86,7 +85,6 @@ async function startSidero(network: Network, given: { readonly installed: Instal
   await cp(given.image.folder, join(dataDir, 'env', IMAGE_FOLDER), { recursive: true });
   const config = join(network.dir, 'sidero.config.json');
   await writeFile(config, JSON.stringify({ endpoint: network.address, plugins: plugins(network) }));
-  await given.installed.letGo();
   await network.forward(Number(variables['SIDERO_WEBHOOK_PORT']));
   return startManagementPlane(network, { config, dataDir, args: ['--kubeconfig', kubeconfigPath], env: variables });
 }

@@ -4,10 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ServerBinding } from '@sidero/core';
 import { promisify } from 'node:util';
-import { writeStandIns } from '@sidero/testing';
+import { freePorts, writeStandIns } from '@sidero/testing';
 import { dump } from 'js-yaml';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { freePorts } from '../loopback.ts';
 import { type Program, startProgram, untilReady } from '../program.ts';
 import { isPossible } from '../sidero-on-kubernetes.ts';
 import { placeClusterApi } from './cluster-api.ts';
@@ -209,7 +208,7 @@ describe.skipIf(!isPossible || !isClusterApiBuilt())('clusterctl takes an instal
   }
 
   /** The program as its container would: the configuration of the image above the working directory, in which a ConfigMap would lie. */
-  async function startManager({ kubeconfigPath, variables, letGo }: InstalledSidero): Promise<Program> {
+  async function startManager({ kubeconfigPath, variables }: InstalledSidero): Promise<Program> {
     const image = join(folder, 'image');
     const workingDir = join(image, 'config');
     await mkdir(workingDir, { recursive: true });
@@ -236,7 +235,6 @@ describe.skipIf(!isPossible || !isClusterApiBuilt())('clusterctl takes an instal
       SIDERO_DATA_DIR: dataDir,
       KUBECONFIG: kubeconfigPath,
     };
-    await letGo();
     const command = `cd ${workingDir} && exec ${process.execPath} --conditions=source ${join(ROOT, 'core/bin/sidero.js')} start`;
     const program = startProgram('/bin/sh', ['-c', command], env);
     isLeader = async () => program.said().includes('"msg":"leading"') && (await fetch(`http://127.0.0.1:${health}/readyz`)).ok;

@@ -17,8 +17,8 @@ import {
   type Namespace,
   startManagementPlane,
 } from '@sidero/testing/qemu';
+import { freePorts } from '@sidero/testing';
 import { expect } from 'vitest';
-import { freePorts } from '../loopback.ts';
 
 /** Of the management plane on the link between both namespaces. */
 export const SERVER = '10.99.0.1';

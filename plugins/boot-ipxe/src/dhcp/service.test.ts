@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ServerEvent } from '@sidero/core';
+import { freePorts } from '@sidero/testing';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { failure } from '../errors.ts';
 import { aSidero } from '../sidero.fixture.ts';
@@ -31,23 +32,11 @@ afterEach(async () => {
 const full: DhcpOptionsOfInterface = dhcpOptions.parse({ mode: 'full', interface: 'lo', range: ['127.9.0.10', '127.9.0.11'] });
 const proxy: DhcpOptionsOfInterface = dhcpOptions.parse({ mode: 'proxy', interface: 'lo' });
 
-async function freePorts() {
-  const sockets = [createSocket('udp4'), createSocket('udp4'), createSocket('udp4')];
-  const ports: number[] = [];
-  for (const socket of sockets) {
-    socket.bind(0);
-    await once(socket, 'listening');
-    ports.push(socket.address().port);
-  }
-  for (const socket of sockets) socket.close();
-  const [server = 0, client = 0, bootService = 0] = ports;
-  return { server, client, bootService };
-}
-
 async function start(interfaces: readonly DhcpOptionsOfInterface[]) {
   const events: ServerEvent[] = [];
   const sidero = aSidero({ dataDir, stream: (event) => void events.push(event) });
-  const ports = await freePorts();
+  const [server = 0, client = 0, bootService = 0] = await freePorts(3);
+  const ports = { server, client, bootService };
   for (const service of dhcpServices(sidero, interfaces, ports)) await begin(service.run.bind(service));
   return { ports, sidero, events };
 }
@@ -132,7 +121,8 @@ test('no interface named, no service', () =>
 
 test('a missing interface is logged once, waited for, and answered on when it comes', async () => {
   const sidero = aSidero({ dataDir });
-  const ports = await freePorts();
+  const [server = 0, client = 0, bootService = 0] = await freePorts(3);
+  const ports = { server, client, bootService };
   let subnets: readonly Subnet[] = [];
   let looks = 0;
   const link = {

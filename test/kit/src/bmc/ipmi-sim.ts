@@ -1,12 +1,13 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePorts } from '../free-ports.ts';
 import { type Child, startChild } from '../qemu/child.ts';
 import type { Namespace } from '../qemu/namespace.ts';
 import { type Chassis, ChassisControl } from './chassis.ts';
 import { openIpmiChassis, startHook } from './chassis-hook.ts';
 import { failure } from './errors.ts';
-import { freePort, untilListening } from './listening.ts';
+import { untilListening } from './listening.ts';
 import { ipmiSimSupport } from './support.ts';
 import { BMC_USERS, type BmcUser } from './users.ts';
 
@@ -47,7 +48,7 @@ export interface BmcProcess extends AsyncDisposable {
 export async function startIpmiSim(options: IpmiSimOptions): Promise<BmcProcess> {
   const missing = ipmiSimSupport();
   if (missing.length > 0) throw failure('SIDERO_SIMULATOR_UNSUPPORTED', { name: 'ipmi_sim', missing });
-  const { address = '127.0.0.1', port = await freePort('udp') } = options;
+  const { address = '127.0.0.1', port = (await freePorts(1))[0]! } = options;
   const control = new ChassisControl(options.chassis);
   await using stack = new AsyncDisposableStack();
   const dir = await mkdtemp(join(tmpdir(), 'ipmi-sim-'));

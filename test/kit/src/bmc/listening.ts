@@ -1,30 +1,10 @@
-import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
 import { readdir, readFile, readlink } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Child } from '../qemu/child.ts';
 import { failure } from './errors.ts';
 
 export type Transport = 'tcp' | 'udp';
-
-/** A port on 127.0.0.1 that is free now. */
-export async function freePort(transport: Transport): Promise<number> {
-  if (transport === 'udp') {
-    const socket = createSocket('udp4').bind(0, '127.0.0.1');
-    await once(socket, 'listening');
-    const { port } = socket.address();
-    socket.close();
-    return port;
-  }
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 /**
  * Waits until a program has its port, whatever network namespace it is in: the kernel lists the sockets of a process's namespace.

@@ -1,10 +1,11 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePorts } from '../free-ports.ts';
 import { type Chassis, ChassisControl } from './chassis.ts';
 import { openIpmiChassis, startHook } from './chassis-hook.ts';
 import { type BmcProcess, processOf } from './ipmi-sim.ts';
-import { freePort, untilListening } from './listening.ts';
+import { untilListening } from './listening.ts';
 import { PYTHON_DIR, startPython } from './python.ts';
 import { BMC_USERS, type BmcUser, passwords } from './users.ts';
 
@@ -24,7 +25,7 @@ export interface PyghmiBmcOptions {
  */
 export async function startPyghmiBmc(options: PyghmiBmcOptions): Promise<BmcProcess> {
   const address = '127.0.0.1';
-  const { port = await freePort('udp'), users = BMC_USERS } = options;
+  const { port = (await freePorts(1))[0]!, users = BMC_USERS } = options;
   const control = new ChassisControl(options.chassis);
   await using stack = new AsyncDisposableStack();
   const dir = await mkdtemp(join(tmpdir(), 'pyghmi-'));

@@ -1,12 +1,13 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePorts } from '../free-ports.ts';
 import { type Child, runChild } from '../qemu/child.ts';
 import { makeCertificate } from './certificate.ts';
 import { type Chassis, ChassisControl } from './chassis.ts';
 import { openIpmiChassis, startHook } from './chassis-hook.ts';
 import { processOf } from './ipmi-sim.ts';
-import { freePort, untilListening } from './listening.ts';
+import { untilListening } from './listening.ts';
 import { PYTHON_DIR, python, startPython } from './python.ts';
 import { BMC_USERS, type BmcUser, passwords } from './users.ts';
 
@@ -128,7 +129,7 @@ interface Site {
 }
 
 async function startService(options: RedfishOptions, start: (site: Site) => Promise<Child>): Promise<RedfishProcess> {
-  const { tls = true, port = await freePort('tcp') } = options;
+  const { tls = true, port = (await freePorts(1))[0]! } = options;
   await using stack = new AsyncDisposableStack();
   const dir = await mkdtemp(join(tmpdir(), 'redfish-'));
   stack.defer(() => rm(dir, { recursive: true, force: true }));

@@ -8,7 +8,7 @@ import { makeCertificate } from '../bmc/certificate.ts';
 import { ipmiSimSupport } from '../bmc/support.ts';
 import { failure } from '../errors.ts';
 import { inventory } from '../machine/hardware.ts';
-import { freePorts } from '../plane.ts';
+import { freePorts } from '../free-ports.ts';
 import {
   acceptWithBmc,
   createNetwork,
@@ -113,7 +113,7 @@ async function startPlane(network: Network, dataDir: string) {
   const plugin = (name: string, options: object) => ({ from: fileURLToPath(import.meta.resolve(`@sidero/plugin-${name}`)), options });
   const plugins = [
     // Its port is forwarded under the same number, so it is one that is free out here.
-    plugin('apiserver', { port: (await freePorts()).http }),
+    plugin('apiserver', { port: (await freePorts(1))[0] }),
     plugin('boot-ipxe', { dhcp: [{ interface: network.bridge, mode: 'full', range: ['10.77.0.50', '10.77.0.250'] }] }),
     plugin('agent', { autoAccept: false }),
     plugin('redfish', {}),
