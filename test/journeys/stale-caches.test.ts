@@ -1,12 +1,16 @@
 import {
+  ADOPT_ANNOTATION,
+  adoptionOf,
   type BootPass,
   type Claim,
   conditionOf,
   definePlugin,
   FENCE_ANNOTATION,
+  type HardwareReport,
   type Kind,
   type KubeObject,
   markFalse,
+  readInstallation,
   type RunningResourceClient,
   type Server,
   type ServerBinding,
@@ -178,6 +182,48 @@ describe('the disks of a dirty, free server are left alone', () => {
     });
     const known = (await sidero.resources.get(ServerKind, { name: uuid(1) }))!;
     expect(await sidero.kernel.lifecycle.wipe(known)).toMatchObject({ disks: [{ serial: 'KEEP-ME', method: 'keep' }] });
+  });
+});
+
+describe('a machine that registers once more', () => {
+  const boot = { id: 'the-boot', address: '127.0.0.1', mac: '', handedAt: new Date().toISOString(), seenAt: new Date().toISOString() };
+  const pass: BootPass = { uuid: uuid(1), bootId: boot.id, proven: true };
+  const report = (change: (hardware: HardwareReport['hardware']) => void = () => undefined): HardwareReport => {
+    const { hardware, hostname } = structuredClone(server(1).spec!);
+    change(hardware!);
+    return { uuid: uuid(1), hardware: hardware!, hostname: hostname!, address: boot.address, capabilities: [] };
+  };
+  const booted = (accepted: boolean) => server(1, { spec: { accepted }, status: { boot } } as Overrides<Server>);
+
+  test('is not accepted again, also where every machine is, when a person has accepted it and taken that back, of which nobody here has heard', async () => {
+    const acceptsAll = definePlugin({
+      name: 'accepts-all',
+      options: z.strictObject({}),
+      setup: ({ hooks }) => hooks.accept.tap('accepts-all', () => ({ accepted: true, reason: 'every machine is' })),
+    });
+    await using rack = await StaleRack.start({ objects: [booted(false)], site: SITE, plugins: [acceptsAll()] });
+    const { sidero, truth, watches } = rack;
+    await until(async () => expect(await sidero.resources.get(ServerKind, { name: uuid(1) })).toBeDefined());
+    watches.hold(ServerKind);
+    const installation = await readInstallation(truth);
+    // What only a Server has that was accepted once.
+    await truth.change(ServerKind, { name: uuid(1) }, ({ metadata }) => void (metadata.annotations = { [FENCE_ANNOTATION]: `${installation}/1` }));
+    const { server: registered } = await sidero.kernel.lifecycle.discover(report(), pass);
+    expect([registered.spec?.accepted, (await truth.get(ServerKind, { name: uuid(1) }, { live: true }))?.spec?.accepted]).toEqual([false, false]);
+  });
+
+  test('is taken with other parts when a person has said so a moment ago', async () => {
+    await using rack = await StaleRack.start({ objects: [booted(true)], site: SITE });
+    const { sidero, truth, watches } = rack;
+    await until(async () => expect(isFenced((await sidero.resources.get(ServerKind, { name: uuid(1) }))!)).toBe(true));
+    watches.hold(ServerKind);
+    const installation = await readInstallation(truth);
+    await truth.change(ServerKind, { name: uuid(1) }, (draft) => {
+      draft.metadata.annotations = { ...draft.metadata.annotations, [ADOPT_ANNOTATION]: adoptionOf(draft, installation) };
+    });
+    const swapped = report((hardware) => void (hardware.system = { ...hardware.system, serialNumber: 'THE-NEW-BOARD' }));
+    const { server: registered } = await sidero.kernel.lifecycle.discover(swapped, pass);
+    expect(registered.spec?.hardware?.system?.serialNumber).toBe('THE-NEW-BOARD');
   });
 });
 
