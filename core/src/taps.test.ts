@@ -88,8 +88,8 @@ test('a tap of stream that takes its time, or never answers, holds up nobody', a
   for (const detail of ['1', '2']) hooks.stream.call({ type: 'accepted', uuid: '4c4c', detail, at: new Date() });
   expect(quick).toEqual(['1', '2']);
   expect(slow).toEqual(['1']);
-  await vi.waitFor(() => expect(slow).toEqual(['1', '2']));
-  await vi.waitFor(async () => expect(await metrics.text()).toContain('sidero_hook_failures_total{hook="stream",plugin="slow"} 2'));
+  await expect.poll(() => slow).toEqual(['1', '2']);
+  await expect.poll(() => metrics.text()).toContain('sidero_hook_failures_total{hook="stream",plugin="slow"} 2');
 });
 
 test('an optional tap of boot that fails is left out', async () => {

@@ -8,7 +8,7 @@ import { ServerBindingKind, ServerKind } from '@sidero/core';
 import { caps } from '@sidero/plugin-caps';
 import { placement } from '@sidero/plugin-placement';
 import { aServer, aServerClass, type TestSidero, testSidero } from '@sidero/testing';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { reportOn, reportText } from '../../plugins/caps/src/allocate-command.ts';
 import { clusterApiOf } from '../../plugins/caps/src/cluster-api-version.ts';
 import { clusterApiKinds, createCluster, createMachine, setPaused } from './clusters/cluster-api.ts';
@@ -38,7 +38,7 @@ afterEach(() => sidero.close());
 const explain = (name: string) =>
   reportOn({ resources: sidero.resources, lifecycle: sidero.running.kernel.lifecycle }, clusterApiOf(sidero.resources), `default/${name}`);
 const ofClass = { serverClassRef: { kind: 'ServerClass', name: 'large' } };
-const isBound = (name: string) => vi.waitFor(async () => expect(await sidero.resources.get(ServerBindingKind, { name })).toBeDefined());
+const isBound = (name: string) => expect.poll(() => sidero.resources.get(ServerBindingKind, { name })).toBeDefined();
 
 test('a machine that has a server: which, what the others would count, and why those are out that are', async () => {
   await createMachine(sidero.resources, 'm1', { spec: ofClass });

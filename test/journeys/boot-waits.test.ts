@@ -1,6 +1,6 @@
 import { EventKind } from '@sidero/core';
 import { aBootRequest, aServer, testSidero } from '@sidero/testing';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 
 test('that a machine waits is an Event of its Server, one for each reason, however often it asks', async () => {
   await using sidero = await testSidero({ objects: [aServer({ status: { isClean: false } })] });
@@ -11,5 +11,5 @@ test('that a machine waits is an Event of its Server, one for each reason, howev
     return events.filter(({ reason }) => reason === 'Server Boot').map(({ message, count }) => [message, count]);
   };
   const waits = expect.stringMatching(/^The machine at 172\.25\.0\.101 asks what to boot, and has to wait: .*agent-arm64/) as string;
-  await vi.waitFor(async () => expect(await told()).toEqual([[waits, 1]]));
+  await expect.poll(told).toEqual([[waits, 1]]);
 });

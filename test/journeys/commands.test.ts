@@ -106,7 +106,7 @@ describe('sidero power', { timeout: 60_000 }, () => {
   });
 
   test.each(['off', 'cycle', 'soft'])('%s takes no server from its cluster by a slip of the finger', async (verb) => {
-    await vi.waitFor(async () => expect((await server(IN_USE)).status?.inUse).toBe(true));
+    await expect.poll(async () => (await server(IN_USE)).status?.inUse).toBe(true);
     const refused = await command('power', verb, IN_USE);
     expect(refused).toMatchObject({ stdout: '', thrown: { code: 'SIDERO_POWER_UNCONFIRMED', next: expect.stringContaining('--yes') } });
     expect((await server(IN_USE)).metadata.annotations?.['metal.sidero.dev/request']).toBeUndefined();

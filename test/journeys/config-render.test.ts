@@ -8,7 +8,7 @@ import { definePlugin, type Secret, SecretKind, ServerClassKind, ServerKind } fr
 import { MetalMachineKind } from '@sidero/plugin-caps';
 import { aServer, aServerClass, FIXTURE_UUID, type TestSidero } from '@sidero/testing';
 import { load, loadAll } from 'js-yaml';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import * as z from 'zod';
 import { renderFor } from '../../plugins/caps/src/configdata/render-command.ts';
 import { clusterApiKinds } from '../../plugins/caps/src/kinds.ts';
@@ -117,11 +117,9 @@ test('--explain names what put each line there, plugins included', async () => {
   await sidero.resources.change(ServerKind, { name: FIXTURE_UUID }, (draft) => {
     draft.spec!.configPatches = [{ op: 'move', from: '/machine/token', path: '/machine/certSANs' }];
   });
-  const lines = await vi.waitFor(async () => {
-    const { text } = await render(sidero, { explain: true });
-    expect(text).toContain('certSANs');
-    return text.split('\n').map((line) => line.split(' | ').map((part) => part.trim()));
-  });
+  let text = '';
+  await expect.poll(async () => ({ text } = await render(sidero, { explain: true })).text).toContain('certSANs');
+  const lines = text.split('\n').map((line) => line.split(' | ').map((part) => part.trim()));
   expect(lines).toContainEqual(['', 'version: v1alpha1']);
   expect(lines).toContainEqual([`configPatches of Server ${FIXTURE_UUID}`, 'certSANs: hunter2']);
   expect(lines).toContainEqual(['node label', `node-labels: metal.sidero.dev/uuid=${FIXTURE_UUID}`]);

@@ -19,7 +19,7 @@ import {
   testSidero,
 } from '@sidero/testing';
 import { load } from 'js-yaml';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import * as z from 'zod';
 import {
   aBoundMachine,
@@ -101,7 +101,7 @@ describe('who may have it', () => {
     // A binding of the original: its machine has no token yet.
     expect((await ask(`${sidero.url}${bare}`)).status).toBe(200);
     expect((await ask(own)).status).toBe(200);
-    await vi.waitFor(async () => expect((await ask(`${sidero.url}${bare}`)).status).toBe(401));
+    await expect.poll(async () => (await ask(`${sidero.url}${bare}`)).status).toBe(401);
     const guess = await ask(`${sidero.url}${bare}&token=${'A'.repeat(43)}`);
     expect(guess.status).toBe(403);
     expect(guess.body).not.toContain('hunter2');
@@ -194,7 +194,7 @@ describe('a machine without SideroLink', () => {
     expect(await boot(sidero)).toMatchObject({ target: 'environment' });
     expect(await boot(sidero)).toMatchObject({ target: 'environment' });
     await installedFrom(sidero);
-    await vi.waitFor(async () => expect(await boot(sidero)).toMatchObject({ target: 'disk' }), { timeout: 10_000 });
+    await expect.poll(() => boot(sidero)).toMatchObject({ target: 'disk' });
     const events = (await sidero.resources.list(EventKind, { namespace: 'default' }, { live: true })) as unknown as readonly KubeEvent[];
     const told = events.filter(({ reason }) => reason === 'Machine Boot');
     expect(new Set(told.map(({ involvedObject }) => involvedObject.kind))).toEqual(new Set(['MetalMachine', 'Server']));
@@ -229,9 +229,9 @@ describe('a machine without SideroLink', () => {
       const spec = { kernel: { url, args: ['siderolink.api=10.0.0.1:8081'] }, initrd: { url } };
       const objects = [boundServer(), anEnvironment({ metadata: { name: 'site' }, spec }), aBinding()];
       await using sidero = await aBoundMachine({ objects, variables: { SIDERO_FETCH_ENVIRONMENTS: 'true' } });
-      await vi.waitFor(async () => expect(await boot(sidero)).toMatchObject({ target: 'environment' }), { timeout: 10_000 });
+      await expect.poll(() => boot(sidero)).toMatchObject({ target: 'environment' });
       await installedFrom(sidero);
-      await vi.waitFor(async () => expect(await boot(sidero)).toMatchObject({ target: 'disk' }), { timeout: 10_000 });
+      await expect.poll(() => boot(sidero)).toMatchObject({ target: 'disk' });
     } finally {
       files.close();
     }
@@ -254,7 +254,7 @@ describe('a token holds as long as the binding', () => {
     const dataDir = await mkdtemp(join(tmpdir(), 'config-replica-'));
     try {
       await using second = await startBeside(first, dataDir);
-      await vi.waitFor(async () => expect((await ask(`http://127.0.0.1:${second.port}${path}`)).status).toBe(200));
+      await expect.poll(async () => (await ask(`http://127.0.0.1:${second.port}${path}`)).status).toBe(200);
       // What the first one has noted counts there, too.
       expect((await ask(`http://127.0.0.1:${second.port}${bare}`)).status).toBe(401);
     } finally {
@@ -271,7 +271,7 @@ describe('a token holds as long as the binding', () => {
     await to.resources.change(SecretKind, KEY, (draft) => {
       draft.data = { ...moved!.data };
     });
-    await vi.waitFor(async () => expect((await ask(`${to.url}${path}`)).status).toBe(200), { timeout: 5000, interval: 200 });
+    await expect.poll(async () => (await ask(`${to.url}${path}`)).status, { interval: 200 }).toBe(200);
   });
 
   test('of that MetalMachine, and no longer', async () => {
@@ -410,7 +410,7 @@ describe('a link of the chain that is missing is named', () => {
     await using sidero = await aBoundMachine();
     const url = await configUrlOf(sidero);
     await breakIt(sidero);
-    await vi.waitFor(async () => expect(await ask(url)).toMatchObject(answer));
+    await expect.poll(() => ask(url)).toMatchObject(answer);
   });
 });
 

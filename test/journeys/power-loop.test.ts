@@ -207,7 +207,7 @@ test('a request is done once, also on a server in use, and is answered', async (
   await annotate(sidero, REQUEST_ANNOTATION, 'power-cycle 0a1b2c3d');
 
   await becomes(sidero, { powerAction: { request: 'power-cycle 0a1b2c3d', state: 'done', purpose: 'request' } });
-  await vi.waitFor(async () => expect((await get(sidero))?.metadata.annotations).not.toHaveProperty(REQUEST_ANNOTATION));
+  await expect.poll(async () => (await get(sidero))?.metadata.annotations).not.toHaveProperty(REQUEST_ANNOTATION);
   expect(bmc.control.actions).toEqual(['cycle']);
   expect((await eventsOf(sidero)).join('\n')).toContain('Server power cycled on request.');
 }, 30_000);

@@ -108,11 +108,8 @@ describe('a cluster of the guide', { timeout: 40_000 }, () => {
   test('gets its configuration served', async () => {
     await apply(sidero, guideObjects());
     await provisioned();
-    const plan = await vi.waitFor(async () => {
-      const boot = await sidero.lifecycle.boot(aBootRequest());
-      expect(boot.target).toBe('environment');
-      return boot;
-    });
+    let plan = await sidero.lifecycle.boot(aBootRequest());
+    await expect.poll(async () => (plan = await sidero.lifecycle.boot(aBootRequest())).target).toBe('environment');
     const argument = 'args' in plan ? plan.args.find((known) => known.startsWith('talos.config='))! : '';
     const { search } = new URL(argument.slice('talos.config='.length).replace('uuid=', `uuid=${FIXTURE_UUID}`));
     const { status, body } = await ask(`${sidero.url}/configdata${search}`);
@@ -135,10 +132,8 @@ describe('a cluster of the guide', { timeout: 40_000 }, () => {
       timeout: 30_000,
       interval: 100,
     });
-    await vi.waitFor(async () => {
-      const condition = (await cluster())?.status?.conditions?.find(({ type }) => type === 'ControlPlaneInitialized');
-      expect(condition).toMatchObject({ status: 'True' });
-    });
+    const initialized = async () => (await cluster())?.status?.conditions?.find(({ type }) => type === 'ControlPlaneInitialized');
+    await expect.poll(initialized).toMatchObject({ status: 'True' });
     // `clusterctl move` takes what carries its label, or belongs to what does.
     const secret = await sidero.resources.get(SecretKind, MACHINE, { live: true });
     expect(secret?.metadata.labels).toEqual({ 'clusterctl.cluster.x-k8s.io/move': '' });
@@ -192,9 +187,8 @@ test('a paused Cluster is left alone', async () => {
     metadata: { namespace: 'default', name: 'later' },
     spec: {},
   });
-  await vi.waitFor(async () =>
-    expect((await sidero.resources.get(ClusterKind, { namespace: 'default', name: 'later' }))?.status?.phase).toBe('Pending'),
-  );
+  const phase = async () => (await sidero.resources.get(ClusterKind, { namespace: 'default', name: 'later' }))?.status?.phase;
+  await expect.poll(phase).toBe('Pending');
   expect(await cluster()).not.toHaveProperty('status');
   expect((await metalMachine())?.metadata).not.toHaveProperty('ownerReferences');
 });

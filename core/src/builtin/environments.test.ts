@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createLogger, type Environment, type ServerEvent } from '../index.ts';
 import { localCopy } from '../lifecycle/local-copy.ts';
 import { EnvironmentFetcher, type FetcherOptions } from './environment-fetcher.ts';
@@ -70,10 +70,10 @@ function anEnvironment(given: { name?: string; kernel?: string; initrd?: string;
   };
 }
 
-const isReady = (environment: Environment) =>
-  vi.waitFor(async () => expect(await localCopy(dataDir, environment)).toEqual({ ready: true }), { timeout: 5000, interval: 5 });
+const soon = { interval: 5 };
+const isReady = (environment: Environment) => expect.poll(() => localCopy(dataDir, environment), soon).toEqual({ ready: true });
 const stateIs = (environment: Environment, reason: string) =>
-  vi.waitFor(async () => expect(await localCopy(dataDir, environment)).toEqual({ ready: false, reason }), { timeout: 5000, interval: 5 });
+  expect.poll(() => localCopy(dataDir, environment), soon).toEqual({ ready: false, reason });
 const served = (file: string, name = 'test') => readFile(join(dataDir, 'env', name, file));
 
 describe('the files of an Environment', () => {
@@ -149,7 +149,7 @@ describe('the files of an Environment', () => {
     fetcher.keep(anEnvironment());
     await isReady(anEnvironment());
     fetcher.drop('test');
-    await vi.waitFor(async () => expect(await readdir(join(dataDir, 'env'))).toEqual([]));
+    await expect.poll(() => readdir(join(dataDir, 'env'))).toEqual([]);
   });
 
   test('of objects that went while we were away are removed; other folders are left alone', async () => {
@@ -159,7 +159,7 @@ describe('the files of an Environment', () => {
     await before[Symbol.asyncDispose]();
     await mkdir(join(dataDir, 'env', 'agent-amd64'));
     await aFetcher().clean(new Set(['kept']));
-    await vi.waitFor(async () => expect(await readdir(join(dataDir, 'env'))).toEqual(['agent-amd64']));
+    await expect.poll(() => readdir(join(dataDir, 'env'))).toEqual(['agent-amd64']);
   });
 
   test('are fetched when their object comes while old ones of that name are being removed', async () => {
@@ -231,9 +231,8 @@ describe('a file that cannot be fetched', () => {
     });
     const environment = anEnvironment();
     aFetcher().keep(environment);
-    await vi.waitFor(async () =>
-      expect(await localCopy(dataDir, environment)).toMatchObject({ reason: expect.stringContaining('could not be fetched') as string }),
-    );
+    const reason = expect.stringContaining('could not be fetched') as string;
+    await expect.poll(() => localCopy(dataDir, environment)).toMatchObject({ reason });
     await expect(served('vmlinuz')).rejects.toThrow('ENOENT');
   });
 

@@ -31,12 +31,12 @@ test('a tap that takes its time gets one after the other, in order', async () =>
   for (const detail of ['1', '2', '3']) queue.push(event(detail));
   expect(told).toEqual(['1']);
   answer();
-  await vi.waitFor(() => expect(told).toEqual(['1', '2']));
+  await expect.poll(() => told).toEqual(['1', '2']);
   answer();
-  await vi.waitFor(() => expect(told).toEqual(['1', '2', '3']));
+  await expect.poll(() => told).toEqual(['1', '2', '3']);
   answer();
   queue.push(event('4'));
-  await vi.waitFor(() => expect(told).toEqual(['1', '2', '3', '4']));
+  await expect.poll(() => told).toEqual(['1', '2', '3', '4']);
 });
 
 test('of what a tap is too slow for, the oldest is dropped and counted', async () => {
@@ -44,7 +44,7 @@ test('of what a tap is too slow for, the oldest is dropped and counted', async (
   for (const detail of ['1', '2', '3', '4', '5', '6', '7']) queue.push(event(detail));
   expect(dropped()).toBe(4);
   answer();
-  await vi.waitFor(() => expect(told).toEqual(['1', '6']));
+  await expect.poll(() => told).toEqual(['1', '6']);
   answer();
-  await vi.waitFor(() => expect(told).toEqual(['1', '6', '7']));
+  await expect.poll(() => told).toEqual(['1', '6', '7']);
 });

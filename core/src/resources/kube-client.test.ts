@@ -264,11 +264,11 @@ async function aWatcher(options: Parameters<typeof aClient>[0] = {}) {
   const watching = client.watch(ThingKind, tell, stop.signal);
   client.start(stop.signal);
   await client.synced();
-  await vi.waitFor(() => expect(api.watches + api.count('WATCH')).toBeGreaterThan(0));
+  await expect.poll(() => api.watches + api.count('WATCH')).toBeGreaterThan(0);
   return { client, told, stop, watching };
 }
 
-const until = (assertion: () => void | Promise<void>) => vi.waitFor(assertion, { timeout: 5000, interval: 5 });
+const until = (assertion: () => void | Promise<void>) => vi.waitFor(assertion, { timeout: 10_000, interval: 5 });
 const thing = (name: string, size = 1): Thing => ({ apiVersion: 'test.sidero.dev/v1', kind: 'Thing', metadata: { name }, spec: { size } });
 
 describe('watching', () => {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { definePlugin, environmentFolder, fetchRecordPath, type ServerEvent } from '@sidero/core';
 import { aBinding, aServer, anEnvironment, type TestSidero, testSidero } from '@sidero/testing';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import * as z from 'zod';
 import { byteRange } from './static-file.ts';
 
@@ -174,7 +174,7 @@ describe('files', () => {
     });
     expect(Buffer.from(await answer.arrayBuffer()).equals(KERNEL)).toBe(true);
     const about = { type: 'transfer', wire: 'http', file: 'here/vmlinuz', address: '127.0.0.1', totalBytes: 700_000 };
-    await vi.waitFor(() => expect(events).toContainEqual(expect.objectContaining({ ...about, sentBytes: 700_000, state: 'done' })));
+    await expect.poll(() => events).toContainEqual(expect.objectContaining({ ...about, sentBytes: 700_000, state: 'done' }));
     expect(events).toContainEqual(expect.objectContaining({ ...about, sentBytes: 0, state: 'running' }));
   });
 
@@ -269,7 +269,7 @@ describe('files', () => {
     const answer = await fetch(`${sidero.url}/env/here/large`, { signal: stop.signal });
     await answer.body!.getReader().read();
     stop.abort();
-    await vi.waitFor(() => expect(events).toContainEqual(expect.objectContaining({ type: 'transfer', file: 'here/large', state: 'failed' })));
+    await expect.poll(() => events).toContainEqual(expect.objectContaining({ type: 'transfer', file: 'here/large', state: 'failed' }));
   });
 });
 

@@ -1,5 +1,5 @@
 import type { ServerEvent } from '@sidero/core';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { aSidero } from './sidero.fixture.ts';
 import { fetchOverTftp } from './tftp/client.ts';
 import { tftpService } from './tftp-service.ts';
@@ -40,7 +40,7 @@ const get = (file: string) => fetchOverTftp({ host: '127.0.0.1', port, file, blo
 describe('TFTP as a service', () => {
   test('tells who asks for what, and how the transfer goes', async () => {
     await get('/snp.efi');
-    await vi.waitFor(() => expect(events.at(-1)).toMatchObject({ state: 'done' }));
+    await expect.poll(() => events.at(-1)).toMatchObject({ state: 'done' });
     expect(events).toMatchObject([
       { type: 'seen', wire: 'tftp', address: '127.0.0.1', detail: 'asks for snp.efi' },
       { type: 'transfer', wire: 'tftp', file: 'snp.efi', address: '127.0.0.1', state: 'running' },

@@ -1,7 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import type { Server } from '@sidero/core';
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { WAKE_ANNOTATION, wakeOnLanDriver } from './driver.ts';
 import { isMac, magicPacket } from './magic-packet.ts';
 
@@ -47,21 +47,21 @@ describe('on', () => {
   test.each(['127.0.0.1', '::1'])('wakes the card that the annotation names, over %s', async (address) => {
     const card = await aCard(address);
     await turnOn(aServer('02:00:00:00:00:01'), { broadcast: [address], port: card.port });
-    await vi.waitFor(() => expect(card.heard).toHaveLength(3));
+    await expect.poll(() => card.heard).toHaveLength(3);
     expect(new Set(card.heard)).toEqual(new Set([magicPacket('02:00:00:00:00:01').toString('hex')]));
   });
 
   test('wakes every card that is named, on every address', async () => {
     const card = await aCard('0.0.0.0');
     await turnOn(aServer('02:00:00:00:00:01, 02-00-00-00-00-02'), { broadcast: ['127.0.0.1', '127.0.0.2'], port: card.port });
-    await vi.waitFor(() => expect(card.heard).toHaveLength(12));
+    await expect.poll(() => card.heard).toHaveLength(12);
     expect(new Set(card.heard).size).toBe(2);
   });
 
   test('wakes every card that the machine reported, when the annotation is "true"', async () => {
     const card = await aCard();
     await turnOn(aServer('true', ['02:00:00:00:00:01', '', '02:00:00:00:00:03']), { broadcast: ['127.0.0.1'], port: card.port });
-    await vi.waitFor(() => expect(card.heard).toHaveLength(6));
+    await expect.poll(() => card.heard).toHaveLength(6);
     expect(new Set(card.heard)).toEqual(new Set(['02:00:00:00:00:01', '02:00:00:00:00:03'].map((mac) => magicPacket(mac).toString('hex'))));
   });
 

@@ -1,7 +1,7 @@
 import { type BootPlan, type CustomResourceDefinition, definePlugin, type Kind, type KubeObject, SecretKind, ServerBindingKind } from '@sidero/core';
 import { caps, MetalMachineKind } from '@sidero/plugin-caps';
 import { aBinding, aBootRequest, anEnvironment, aServer, FIXTURE_UUID, type TestSidero, testSidero, type TestSideroOptions } from '@sidero/testing';
-import { expect, vi } from 'vitest';
+import { expect } from 'vitest';
 import * as z from 'zod';
 
 export const MachineKind: Kind<KubeObject> = { apiVersion: 'cluster.x-k8s.io/v1beta1', kind: 'Machine', plural: 'machines', namespaced: true };
@@ -74,7 +74,7 @@ export async function aBoundMachine(options: TestSideroOptions = {}): Promise<Te
   const objects = options.objects ?? [boundServer(), theEnvironment(), aBinding()];
   const sidero = await testSidero({ ...options, objects, plugins: [caps(), withMachines(), ...(options.plugins ?? [])] });
   await createMachine(sidero);
-  await vi.waitFor(async () => expect(await sidero.resources.get(ServerBindingKind, { name: FIXTURE_UUID })).toBeDefined());
+  await expect.poll(() => sidero.resources.get(ServerBindingKind, { name: FIXTURE_UUID })).toBeDefined();
   return sidero;
 }
 
