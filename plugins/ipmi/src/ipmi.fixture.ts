@@ -3,8 +3,8 @@ import { createLogger, type PowerSession, type Server } from '@sidero/core';
 import { type IpmiOptions, ipmiDriver } from './driver.ts';
 import type { DropReason } from './client/exchange.ts';
 
-/** Patience with a BMC that answers: a busy host is to cause no repetitions. */
-const OPTIONS: IpmiOptions = { cipherSuites: [17, 3], privilege: 'administrator', timeoutMs: 500, retries: 3 };
+/** Patience with a BMC that answers: a busy host is to cause no repetitions, which tests count. */
+const OPTIONS: IpmiOptions = { cipherSuites: [17, 3], privilege: 'administrator', timeoutMs: 10_000, retries: 3 };
 
 /** Patience with one that doesn't: 0.2 s. */
 export const QUICK = { timeoutMs: 25 };
