@@ -2,16 +2,16 @@ import {
   createRateLimit,
   environmentNameOf,
   EnvironmentKind,
-  hasCode,
   messageOf,
   type ServerBinding,
   ServerBindingKind,
   type Sidero,
   SideroError,
 } from '@sidero/core';
-import { type BoundServer, lookedAt } from '../bound-machine.ts';
+import { boundMachine, type BoundServer, lookedAt } from '../bound-machine.ts';
 import { adviceOf } from '../errors.ts';
 import type { ClusterApiKinds } from '../kinds.ts';
+import { endTrouble, noteTrouble, type Trouble } from '../machine-trouble.ts';
 import { type ConfigVerdict, judgeClaim, TAKEN_ANNOTATION, takenBy, TOKEN_ANNOTATION } from './config-claim.ts';
 import { ConfigDesk } from './config-desk.ts';
 import { ConfigNews } from './config-news.ts';
@@ -37,8 +37,11 @@ export interface Answer {
 
 type Admitted = Exclude<ConfigVerdict, Refusal>;
 
-/** Errors that a user has to mend; anything else is ours, or passes. */
-const USER_ERRORS = ['SIDERO_MACHINE_CONFIG_INVALID', 'SIDERO_MACHINE_CONFIG_PATCH_FAILED'];
+/** Errors that a user has to mend, and what the condition calls them; anything else is ours, or passes. */
+const USER_ERRORS: Readonly<Record<string, string>> = {
+  SIDERO_MACHINE_CONFIG_INVALID: 'ConfigInvalid',
+  SIDERO_MACHINE_CONFIG_PATCH_FAILED: 'PatchFailed',
+};
 
 /** Gives bound machines their configuration. Nobody learns more than whether a server is bound before it was judged. */
 export class ConfigAnswers {
@@ -64,7 +67,7 @@ export class ConfigAnswers {
     if (!isPeek) this.#sidero.lifecycle.stream({ type: 'seen', wire: 'http', uuid, address, at: new Date(), detail: '/configdata' });
     try {
       const bound = await boundServer(this.#sidero.resources, uuid);
-      if ('status' in bound) return { ...told(bound), proof: 'none' };
+      if ('status' in bound) return { ...told(await this.#missing(bound, asked)), proof: 'none' };
       const verdict = await this.#judge(bound, asked);
       if ('status' in verdict) return { ...told(await this.#refuse(bound, verdict, address)), proof: 'refused' };
       return { ...(await this.#serve(bound, verdict, asked)), proof: verdict.admitted };
@@ -89,7 +92,7 @@ export class ConfigAnswers {
     const { log, lifecycle } = this.#sidero;
     log.warn({ server: uuid, address, why: refusal.text }, 'configuration refused');
     lifecycle.stream({ type: 'refused', uuid, detail: refusal.text, at: new Date() });
-    await this.#tell(bound, `To a machine at ${address}: ${refusal.text}.${nextOf(refusal)}`);
+    await this.#tell(uuid, `To a machine at ${address}: ${refusal.text}.${nextOf(refusal)}`);
     return refusal;
   }
 
@@ -98,32 +101,41 @@ export class ConfigAnswers {
     const { address } = asked;
     const uuid = bound.server.metadata.name;
     const sources = await gatherSources(resources, await this.#kinds(), bound);
-    if ('status' in sources) {
-      if (!sources.isUsual) await this.#tell(bound, `A machine at ${address} asked for its configuration: ${sources.text}.${nextOf(sources)}`);
-      return told(sources);
-    }
-    const made = await this.#desk.make(sources).catch((thrown: unknown) => this.#failed(bound, thrown));
+    if ('status' in sources) return told(await this.#missing(sources, asked));
+    const made = await this.#desk.make(sources).catch((thrown: unknown) => this.#failed(thrown, asked));
     if ('status' in made) return told(made);
-    if (!asked.isPeek) await this.#noteTaker(bound.binding, { admitted: verdict.admitted, address });
+    if (!asked.isPeek) {
+      await this.#noteTaker(bound.binding, { admitted: verdict.admitted, address });
+      await endTrouble(resources, bound.binding, 'TalosConfigServed');
+    }
     if (verdict.admitted !== 'unproven') this.#news.forget(uuid);
-    else if (site.bootAuth === 'report') await this.#tell(bound, `Given to a machine at ${address} as bootAuth is "report": ${verdict.why}.`);
+    else if (site.bootAuth === 'report') await this.#tell(uuid, `Given to a machine at ${address} as bootAuth is "report": ${verdict.why}.`);
     log.info({ server: uuid, address, proof: verdict.admitted }, 'configuration given out');
     return { status: 200, body: made };
   }
 
-  async #failed(bound: BoundServer, thrown: unknown): Promise<Refusal> {
+  async #missing(refusal: Refusal, asked: Asked): Promise<Refusal> {
+    const { text, reason } = refusal;
+    const message = `It cannot be given its configuration: ${text}.${nextOf(refusal)}`;
+    if (reason !== undefined) await this.#trouble(asked, { reason, severity: 'Error', message });
+    return refusal;
+  }
+
+  async #failed(thrown: unknown, asked: Asked): Promise<Refusal> {
     const code = codeOf(thrown);
-    if (USER_ERRORS.some((known) => hasCode(thrown, known))) {
-      await this.#tell(bound, adviceOf(thrown));
+    const reason = USER_ERRORS[code];
+    if (reason !== undefined) {
+      await this.#trouble(asked, { reason, severity: 'Error', message: adviceOf(thrown) });
       return { status: 500, text: `${code}: ${messageOf(thrown)}` };
     }
     const plugin = thrown instanceof SideroError ? thrown.details['plugin'] : undefined;
     // What a plugin throws may hold anything; its log has it whole.
     if (typeof plugin !== 'string') throw thrown;
-    const message = `plugin "${plugin}" cannot say now what the machine needs`;
-    if (await this.#tell(bound, `${code}: ${message}. Next: the log of sidero has what the plugin said; the machine asks again by itself.`))
-      this.#sidero.log.error({ server: bound.server.metadata.name, err: thrown }, message);
-    return { status: 503, text: `${code}: ${message}` };
+    const why = `plugin "${plugin}" cannot say now what the machine needs`;
+    const message = `${code}: ${why}. Next: the log of sidero has what the plugin said; the machine asks again by itself.`;
+    if (await this.#trouble(asked, { reason: 'PluginFailed', severity: 'Warning', message }))
+      this.#sidero.log.error({ server: asked.uuid, err: thrown }, why);
+    return { status: 503, text: `${code}: ${why}` };
   }
 
   /** Who has it, so that a second taker shows; and that this binding's machine has shown a token, so that it must from now on. */
@@ -145,12 +157,20 @@ export class ConfigAnswers {
     });
   }
 
+  /** A condition as long as it lasts, and an Event. True when it was news. */
+  async #trouble({ uuid, isPeek }: Asked, trouble: Omit<Trouble, 'type'>): Promise<boolean> {
+    if (!isPeek) await noteTrouble(this.#sidero, uuid, { type: 'TalosConfigServed', ...trouble });
+    return this.#tell(uuid, trouble.message);
+  }
+
   /** On the Server and on its MetalMachine, and in the log. True when it was news. */
-  async #tell(bound: BoundServer, message: string): Promise<boolean> {
+  async #tell(uuid: string, message: string): Promise<boolean> {
     const { resources, log } = this.#sidero;
-    const { name } = bound.server.metadata;
-    const isNews = await this.#news.tell(name, message, () => lookedAt(resources, bound));
-    if (isNews) log.warn({ server: name, problem: message }, 'a machine and its configuration');
+    const isNews = await this.#news.tell(uuid, message, async () => {
+      const bound = await boundMachine(resources, uuid);
+      return bound ? lookedAt(resources, bound) : [];
+    });
+    if (isNews) log.warn({ server: uuid, problem: message }, 'a machine and its configuration');
     return isNews;
   }
 }

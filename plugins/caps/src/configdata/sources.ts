@@ -24,10 +24,10 @@ export interface ConfigSources extends BoundServer {
 export interface Refusal {
   readonly status: 400 | 401 | 403 | 404 | 429 | 500 | 503;
   readonly text: string;
+  /** One CamelCase word, for the condition of the machine; absent where nothing is wrong with its configuration, or it comes by itself. */
+  readonly reason?: string;
   /** What a person can do; told beside the text, to people only. */
   readonly next?: string;
-  /** It comes by itself: nobody need be told. */
-  readonly isUsual?: true;
 }
 
 /** The binding of that name and what it binds. What is missing is an answer, not an error. @throws SIDERO_RESOURCE_FAILED, SIDERO_RESOURCE_UNREACHABLE */
@@ -35,7 +35,7 @@ export async function boundServer(resources: ResourceClient, uuid: string): Prom
   const binding = await resources.get(ServerBindingKind, { name: uuid });
   if (binding) return boundServerOf(resources, binding);
   const missing = `serverbindings.infrastructure.cluster.x-k8s.io ${JSON.stringify(uuid)} not found`;
-  return { status: 404, text: `server is not allocated (missing serverbinding): ${missing}`, isUsual: true };
+  return { status: 404, text: `server is not allocated (missing serverbinding): ${missing}` };
 }
 
 /** What a binding binds; it need not be in the API. @throws as `boundServer` */
@@ -44,13 +44,13 @@ export async function boundServerOf(resources: ResourceClient, binding: ServerBi
   const [server, className] = [await resources.get(ServerKind, { name }), binding.spec?.serverClassRef?.name];
   if (!server) {
     const text = `failure fetching server ${name}: servers.metal.sidero.dev ${JSON.stringify(name)} not found`;
-    return { status: 404, text, next: 'network-boot the machine, so that it registers again' };
+    return { status: 404, text, reason: 'ServerMissing', next: 'network-boot the machine, so that it registers again' };
   }
   const serverClass = className ? await resources.get(ServerClassKind, { name: className }) : undefined;
   if (!className || serverClass) return { binding, server, serverClass };
   const missing = `serverclasses.metal.sidero.dev ${JSON.stringify(className)} not found`;
   const next = `make ServerClass ${className} again: the server was bound through it, and its patches belong to the configuration`;
-  return { status: 500, text: `failure fetching serverclass ${className}: ${missing}`, next };
+  return { status: 500, text: `failure fetching serverclass ${className}: ${missing}`, reason: 'ServerClassMissing', next };
 }
 
 /** Follows the chain from a bound server to its bootstrap data. @throws as `boundServer` */
@@ -73,11 +73,12 @@ async function ownerOf(resources: ResourceClient, kinds: ClusterApiKinds, bindin
   if (!metalMachine) {
     const missing = `metalmachines.infrastructure.cluster.x-k8s.io ${JSON.stringify(name)} not found`;
     const next = `restore MetalMachine ${namespace}/${name}, or delete ServerBinding ${binding.metadata.name}, which has its server wiped`;
-    return { status: 404, text: `failure getting metalmachine: ${missing}`, next };
+    return { status: 404, text: `failure getting metalmachine: ${missing}`, reason: 'MetalMachineMissing', next };
   }
   const failed = (why: string): Refusal => ({
     status: 404,
     text: `failure fetching owner machine from metal machine ${namespace}/${name}: ${why}`,
+    reason: 'MachineMissing',
     next: `delete MetalMachine ${namespace}/${name} if its Machine is gone for good; its server is wiped then`,
   });
   const owner = ownerMachineOf(metalMachine);
@@ -90,16 +91,16 @@ async function bootstrapOf(resources: ResourceClient, { metadata, spec }: Machin
   const { namespace = '', name } = metadata;
   const dataSecretName = spec?.bootstrap?.dataSecretName;
   // The bootstrap provider makes workers wait for their control plane.
-  if (!dataSecretName) return { status: 404, text: `no dataSecretName present for machine ${namespace}/${name}`, isUsual: true };
+  if (!dataSecretName) return { status: 404, text: `no dataSecretName present for machine ${namespace}/${name}` };
   const ref: Ref = { namespace, name: dataSecretName };
   const secret = await bootstrapSecret(resources, ref);
   if (!secret) {
     const next = `the bootstrap provider makes it: kubectl describe machine -n ${namespace} ${name}`;
-    return { status: 404, text: `bootstrap secret ${namespace}/${dataSecretName} not found`, next };
+    return { status: 404, text: `bootstrap secret ${namespace}/${dataSecretName} not found`, reason: 'BootstrapSecretMissing', next };
   }
   if (secret.data?.['value'] === undefined) {
     const next = `put the Talos configuration into Secret ${namespace}/${dataSecretName} under the key value`;
-    return { status: 404, text: `value key not found in bootstrap data: ${namespace}/${dataSecretName}`, next };
+    return { status: 404, text: `value key not found in bootstrap data: ${namespace}/${dataSecretName}`, reason: 'BootstrapDataMissing', next };
   }
   return secret;
 }

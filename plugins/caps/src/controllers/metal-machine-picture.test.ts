@@ -1,7 +1,7 @@
-import { conditionOf, markTrue, type ServerBinding } from '@sidero/core';
-import { expect, test } from 'vitest';
+import { conditionOf, markFalse, markTrue, type Server, type ServerBinding } from '@sidero/core';
+import { describe, expect, test } from 'vitest';
 import type { MetalMachine } from '../types.gen.ts';
-import { paintBound } from './metal-machine-picture.ts';
+import { paintBound, paintWaiting } from './metal-machine-picture.ts';
 
 const now = new Date('2026-11-23T12:00:00Z');
 const binding = { metadata: { name: 's1' }, spec: {} } as unknown as ServerBinding;
@@ -25,4 +25,39 @@ test('nothing is said of a Node while nobody has tried to reach its cluster', ()
   const draft = machine();
   paintBound(draft, { binding, server: undefined, now });
   expect(providerSet(draft)).toBeUndefined();
+});
+
+describe('what its machine is not given', () => {
+  const server = { metadata: { name: 's1' } } as Server;
+  const trouble = { type: 'TalosConfigServed', reason: 'PatchFailed', severity: 'Error', message: 'x' } as const;
+  const troubled = { ...binding, status: { conditions: markFalse([], trouble, now) } } as ServerBinding;
+  const types = ({ status }: MetalMachine) => [status?.conditions, status?.v1beta2?.conditions].map((all) => all?.map(({ type }) => type));
+
+  test('is told in both forms, and by Ready; what Cluster API was told once is not taken back', () => {
+    const draft = machine();
+    paintBound(draft, { binding: troubled, server, now });
+    expect(types(draft)).toEqual([
+      ['Ready', 'TalosConfigServed'],
+      ['Ready', 'TalosConfigServed', 'Paused'],
+    ]);
+    expect(draft.status).toMatchObject({ ready: true, initialization: { provisioned: true } });
+    expect(conditionOf(draft.status?.conditions, 'Ready')).toMatchObject({ status: 'False', reason: 'PatchFailed', severity: 'Error', message: 'x' });
+  });
+
+  test('is no trouble of a node whose Talos is installed', () => {
+    const draft = machine();
+    const installed = { ...binding, status: { conditions: markTrue(troubled.status?.conditions, 'TalosInstalled', now) } } as ServerBinding;
+    paintBound(draft, { binding: installed, server, now });
+    expect(conditionOf(draft.status?.conditions, 'Ready')?.status).toBe('True');
+  });
+
+  test('goes with its ServerBinding, and when that no longer says so', () => {
+    const draft = machine();
+    paintBound(draft, { binding: troubled, server, now });
+    const waiting = structuredClone(draft);
+    paintBound(draft, { binding, server, now });
+    paintWaiting(waiting, { reason: 'ServerTaken', severity: 'Error', message: 'y' }, now);
+    expect([types(draft), types(waiting)]).toEqual(Array.from({ length: 2 }, () => [['Ready'], ['Ready', 'Paused']]));
+    expect(conditionOf(draft.status?.conditions, 'Ready')?.status).toBe('True');
+  });
 });

@@ -1,5 +1,6 @@
-import { conditionOf, isTrue, markTrue, type Server, type ServerBinding, sortConditions } from '@sidero/core';
+import { conditionOf, isTrue, markTrue, removeCondition, type Server, type ServerBinding, sortConditions } from '@sidero/core';
 import { providerIdOf } from '../kinds.ts';
+import { TROUBLE_CONDITIONS } from '../machine-trouble.ts';
 import type { MachineAddress, MetalMachine } from '../types.gen.ts';
 import { BLOCK_MOVE_ANNOTATION, METAL_MACHINE_FINALIZER, ZONE_LABEL } from './contract.ts';
 import type { Waiting } from './metal-machine-step.ts';
@@ -22,8 +23,9 @@ export function paintPrepared({ metadata }: MetalMachine): void {
   metadata.annotations = { ...metadata.annotations, [BLOCK_MOVE_ANNOTATION]: 'a server is being chosen' };
 }
 
-/** A MetalMachine that waits. */
+/** A MetalMachine that waits. What its machine could not be given is told while it has one. */
 export function paintWaiting(draft: MetalMachine, { reason, severity, message }: Waiting, now: Date): void {
+  if (draft.status) draft.status.conditions = TROUBLE_CONDITIONS.reduce((known, type) => removeCondition(known, type), draft.status.conditions ?? []);
   paint(draft, [{ type: 'Ready', status: 'False', reason, severity, message }], { now, isPaused: false });
 }
 
@@ -57,7 +59,7 @@ export function paintBound(draft: MetalMachine, { binding, server, nodeTrouble, 
   paintInstalled(draft, binding);
   const missing = `its Server ${name} does not exist; network-boot that machine to have it registered, or delete its Machine to get another one`;
   const ready: Observation = server
-    ? holds('Ready')
+    ? readinessOf(binding)
     : { type: 'Ready', status: 'False', reason: 'ServerMissing', severity: 'Error', message: missing };
   // What Cluster API was told once is not taken back; the condition tells what is wrong now.
   const isReady = server !== undefined || draft.status?.ready === true;
@@ -104,10 +106,20 @@ function addressesOf({ spec }: ServerBinding): MachineAddress[] {
   return [...addresses.map((address): MachineAddress => ({ type: 'InternalIP', address })), ...names];
 }
 
-// As they are, with their times; what Talos no longer says goes.
+// A summary, which Cluster API takes over to the Machine. Where Talos is installed, a node runs whatever else its machine is not given.
+function readinessOf({ status }: ServerBinding): Observation {
+  const conditions = status?.conditions;
+  const troubles = isTrue(conditions, 'TalosInstalled') ? [] : TROUBLE_CONDITIONS.flatMap((type) => conditionOf(conditions, type) ?? []);
+  const [first] = troubles;
+  if (!first) return holds('Ready');
+  const { reason = first.type, severity, message = '' } = first;
+  return { type: 'Ready', status: 'False', reason, severity: severity === 'Warning' ? severity : 'Error', message };
+}
+
+// As they are, with their times; what is no longer so goes.
 function copyConditions(draft: MetalMachine, { status }: ServerBinding): void {
   const copied = (status?.conditions ?? []).filter(({ type }) => !OWN_BINDING_CONDITIONS.includes(type));
-  const replaced = new Set<string>([...TALOS_CONDITIONS, ...copied.map(({ type }) => type)]);
+  const replaced = new Set<string>([...TALOS_CONDITIONS, ...TROUBLE_CONDITIONS, ...copied.map(({ type }) => type)]);
   const others = (draft.status?.conditions ?? []).filter(({ type }) => !replaced.has(type));
   draft.status = { ...draft.status, conditions: sortConditions([...others, ...copied]) };
 }

@@ -36,6 +36,14 @@ test('whose machine it is, what does not hold, and who has its configuration', (
   ]);
 });
 
+test('what `Ready` sums up is told once', () => {
+  const trouble = { status: 'False', reason: 'PatchFailed', message: 'it does not fit', lastTransitionTime: at } as const;
+  const conditions: Condition[] = ['Ready', 'TalosConfigServed'].map((type) => ({ type, ...trouble }));
+  expect(lines({ metalMachine: metalMachine(conditions) }).filter((line) => line.includes('PatchFailed'))).toEqual([
+    'TalosConfigServed is False since 2026-11-29T12:00:00.000Z, PatchFailed: it does not fit',
+  ]);
+});
+
 test('a lost ServerBinding, and a lost MetalMachine', () => {
   expect(lines({ binding: undefined })).toEqual([
     'MetalMachine default/cp-1 has it (Machine m-1, Cluster rack-1), but its ServerBinding is lost: it is made again by itself, and nothing is wiped meanwhile',

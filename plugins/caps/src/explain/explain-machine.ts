@@ -43,8 +43,13 @@ function pausedTexts({ metalMachine, cluster }: MachineFindings): readonly strin
 // What holds needs no line; who looks for it finds it in the object.
 function conditionTexts({ metalMachine, binding, when }: MachineFindings): readonly string[] {
   const orphan = conditionOf(binding?.status?.conditions, 'MetalMachineExists');
-  const conditions = [...(metalMachine?.status?.conditions ?? []), ...(orphan ? [orphan] : [])];
-  return conditions.filter(({ status }) => status === 'False').map((condition) => conditionText(condition, when));
+  const conditions = [...(metalMachine?.status?.conditions ?? []), ...(orphan ? [orphan] : [])].filter(({ status }) => status === 'False');
+  return conditions.filter((condition) => !isSummary(condition, conditions)).map((condition) => conditionText(condition, when));
+}
+
+// `Ready` says what another one says.
+function isSummary({ type, message }: Condition, all: readonly Condition[]): boolean {
+  return type === 'Ready' && all.some((other) => other.type !== 'Ready' && other.message === message);
 }
 
 function conditionText({ type, reason, message, lastTransitionTime }: Condition, when: MachineFindings['when']): string {
