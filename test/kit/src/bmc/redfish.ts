@@ -44,7 +44,7 @@ export interface RedfishProcess extends AsyncDisposable {
 }
 
 /**
- * sushy-tools' emulator with its fake systems: basic auth only, no ETags. What is ordered happens 1 to 11 s later, `Enabled` is ignored, a
+ * sushy-tools' emulator with its fake systems: basic auth only, no ETags. What is ordered happens 3 to 4 s later, `Enabled` is ignored, a
  * ResetType it does not know is a 501, and a target of UefiHttp becomes Pxe.
  * @throws SIDERO_SIMULATOR_UNSUPPORTED, SIDERO_SIMULATOR_LATE
  */
@@ -61,14 +61,19 @@ export async function startSushyEmulator(options: RedfishOptions): Promise<Redfi
       ...(certificate && { SUSHY_EMULATOR_SSL_CERT: certificate.certFile, SUSHY_EMULATOR_SSL_KEY: certificate.keyFile }),
     };
     await writeFile(join(dir, 'settings.json'), JSON.stringify(settings));
-    // Its configuration is Python.
-    await writeFile(join(dir, 'sushy.conf'), `import json\nglobals().update(json.load(open('settings.json')))\n`);
+    await writeFile(join(dir, 'sushy.conf'), CONFIGURATION);
     return await startPython(['-m', 'sushy_tools.emulator.main', '--config', 'sushy.conf', '--fake'], {
       name: `sushy-emulator on port ${port}`,
       cwd: dir,
     });
   });
 }
+
+// Its configuration is Python. It draws how many seconds later it acts, counted from the beginning of this second: one of them may be over at once.
+const CONFIGURATION = `import json, random
+random.randint = lambda least, most: 4
+globals().update(json.load(open('settings.json')))
+`;
 
 const HTPASSWD = `import bcrypt, json, sys
 for user, password in json.load(sys.stdin).items():
