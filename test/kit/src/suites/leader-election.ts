@@ -14,7 +14,11 @@ import {
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { RunningApi } from './resource-client.ts';
 
-const timing = { leaseMs: 1000, renewDeadlineMs: 700, retryMs: 100 };
+type Timing = NonNullable<LeaderOptions['timing']>;
+/** For those who keep their Lease: no busy host makes them lose it. */
+const PATIENT: Required<Timing> = { leaseMs: 15_000, renewDeadlineMs: 10_000, retryMs: 100 };
+/** For those who lose it, which is waited for. */
+const HASTY: Timing = { leaseMs: 3000, renewDeadlineMs: 2000, retryMs: 100 };
 const until = (assertion: () => void | Promise<void>) => vi.waitFor(assertion, { timeout: 10_000, interval: 10 });
 const log = createLogger({ level: 'silent', destination: new Writable({ write: (_chunk, _encoding, done) => done() }) });
 
@@ -30,7 +34,7 @@ class Candidate {
   isCut = false;
   readonly done: Promise<void>;
 
-  constructor(client: RunningResourceClient, lease: LeaderOptions['lease'], lead?: LeaderOptions['lead']) {
+  constructor(client: RunningResourceClient, lease: LeaderOptions['lease'], { lead, timing = PATIENT }: Partial<LeaderOptions> = {}) {
     // Calls that never come back, as on a network that swallows packets.
     const through = <R>(call: () => Promise<R>) => (this.isCut ? new Promise<R>(() => {}) : call());
     const cuttable = {
@@ -72,8 +76,8 @@ export function describeLeaderElection(name: string, start: () => Promise<Runnin
     });
 
     const aLease = () => ({ namespace: 'default', name: `leader-${++leases}` });
-    const compete = (lease: LeaderOptions['lease']) => {
-      const candidate = new Candidate(client, lease);
+    const compete = (lease: LeaderOptions['lease'], timing?: Timing) => {
+      const candidate = new Candidate(client, lease, timing && { timing });
       candidates.push(candidate);
       return candidate;
     };
@@ -88,7 +92,7 @@ export function describeLeaderElection(name: string, start: () => Promise<Runnin
       await until(() => expect(all.filter(({ isLeading }) => isLeading)).toHaveLength(1));
       const leader = all.find(({ isLeading }) => isLeading)!;
       const spec = await specOf(lease);
-      expect(spec).toMatchObject({ holderIdentity: leader.identity, leaseDurationSeconds: 1, leaseTransitions: 0 });
+      expect(spec).toMatchObject({ holderIdentity: leader.identity, leaseDurationSeconds: 15, leaseTransitions: 0 });
       expect(spec!.renewTime).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
       await until(async () => {
         const renewed = await specOf(lease);
@@ -108,15 +112,15 @@ export function describeLeaderElection(name: string, start: () => Promise<Runnin
       const started = performance.now();
       const second = compete(lease);
       await until(() => expect(second.isLeading).toBe(true));
-      expect(performance.now() - started).toBeLessThan(timing.leaseMs);
+      expect(performance.now() - started).toBeLessThan(PATIENT.leaseMs);
       expect(await specOf(lease)).toMatchObject({ holderIdentity: second.identity, leaseTransitions: 1 });
     });
 
     test('who is cut off stops leading before anybody else begins, and waits its turn when it is back', async () => {
       const lease = aLease();
-      const first = compete(lease);
+      const first = compete(lease, HASTY);
       await until(() => expect(first.isLeading).toBe(true));
-      const second = compete(lease);
+      const second = compete(lease, HASTY);
       first.isCut = true;
       await until(() => expect(second.isLeading).toBe(true));
       expect(first.isLeading).toBe(false);
@@ -145,7 +149,7 @@ export function describeLeaderElection(name: string, start: () => Promise<Runnin
         await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
         isLost = !stop.signal.aborted;
       };
-      const done = runAsLeader({ client: broken, lease, identity: leaderIdentity(), log, signal: stop.signal, lead, timing });
+      const done = runAsLeader({ client: broken, lease, identity: leaderIdentity(), log, signal: stop.signal, lead, timing: PATIENT });
       await until(() => expect(errors.left).toBeLessThan(0));
       const { renewTime } = (await specOf(lease))!;
       await until(async () => expect((await specOf(lease))!.renewTime! > renewTime!).toBe(true));
@@ -156,7 +160,7 @@ export function describeLeaderElection(name: string, start: () => Promise<Runnin
 
     test('who finds the Lease taken over stops at once', async () => {
       const lease = aLease();
-      const first = compete(lease);
+      const first = compete(lease, HASTY);
       await until(() => expect(first.isLeading).toBe(true));
       await client.change(
         LeaseKind,
@@ -175,9 +179,9 @@ export function describeLeaderElection(name: string, start: () => Promise<Runnin
     ])('a holder whose clock is %s keeps its Lease as long as it renews', async (_how, skewMs) => {
       const lease = aLease();
       const time = () => microTime(new Date(Date.now() + skewMs));
-      await write(lease, { holderIdentity: 'skewed', leaseDurationSeconds: 1, renewTime: time(), acquireTime: time(), leaseTransitions: 4 });
+      await write(lease, { holderIdentity: 'skewed', leaseDurationSeconds: 3, renewTime: time(), acquireTime: time(), leaseTransitions: 4 });
       const candidate = compete(lease);
-      for (let renewals = 0; renewals < 15; renewals++) {
+      for (let renewals = 0; renewals < 35; renewals++) {
         await client.change(LeaseKind, lease, (draft) => void (draft.spec!.renewTime = time()));
         await new Promise((resolve) => setTimeout(resolve, 100)); // the pace of its renewals
         expect(candidate.isLeading).toBe(false);
@@ -188,9 +192,9 @@ export function describeLeaderElection(name: string, start: () => Promise<Runnin
 
     test('work that ends by itself releases the Lease, work that fails rejects', async () => {
       const lease = aLease();
-      await new Candidate(client, lease, async () => {}).done;
+      await new Candidate(client, lease, { lead: async () => {} }).done;
       expect((await specOf(lease))!.holderIdentity).toBe('');
-      await expect(new Candidate(client, lease, () => Promise.reject(new Error('broke'))).done).rejects.toThrow('broke');
+      await expect(new Candidate(client, lease, { lead: () => Promise.reject(new Error('broke')) }).done).rejects.toThrow('broke');
       expect((await specOf(lease))!.holderIdentity).toBe('');
     });
 
