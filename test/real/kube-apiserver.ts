@@ -4,6 +4,7 @@ import { createPrivateKey, generateKeyPairSync, randomBytes, type webcrypto } fr
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { KubeConfig } from '@kubernetes/client-node';
 import type { CustomResource } from '@sidero/core';
 import * as x509 from '@peculiar/x509';
@@ -14,6 +15,7 @@ import { type Program, startProgram, untilReady } from './program.ts';
 
 export { ensureKubernetesParts, KUBERNETES_VERSION, testCache } from './kubernetes-parts.ts';
 
+const SERVED_TIMEOUT_MS = 60_000;
 const SIGNING = { name: 'ECDSA', hash: 'SHA-256', namedCurve: 'P-256' };
 
 /** Result of one kubectl call. */
@@ -117,6 +119,20 @@ export async function installKinds(api: RealKubeApi, kinds: readonly CustomResou
   ] as const) {
     const { code, stderr } = await api.kubectl(args, input);
     if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`);
+  }
+  await Promise.all(kinds.map(({ definition }) => untilServed(api, definition)));
+}
+
+/** The API says of a kind that it is established a moment before it serves it: till then its objects are a 404. */
+async function untilServed(api: RealKubeApi, { spec }: CustomResource['definition']): Promise<void> {
+  const { name } = spec.versions.find(({ storage }) => storage)!;
+  const path = `/apis/${spec.group}/${name}/${spec.names.plural}?limit=1`;
+  const deadline = Date.now() + SERVED_TIMEOUT_MS;
+  for (;;) {
+    const { code, stderr } = await api.kubectl(['get', '--raw', path]);
+    if (code === 0) return;
+    if (Date.now() > deadline) throw new Error(`kubectl get --raw ${path}: ${stderr}`);
+    await delay(50);
   }
 }
 
