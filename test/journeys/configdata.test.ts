@@ -120,10 +120,13 @@ describe('who may have it', () => {
   test('who guesses on is asked to wait; the machine itself never is', async () => {
     await using sidero = await aBoundMachine();
     const guess = `${sidero.url}${bare}&token=${'A'.repeat(43)}`;
+    const startedMs = performance.now();
     const answers = await Promise.all(Array.from({ length: 30 }, () => ask(guess)));
-    const statuses = answers.map(({ status }) => status);
-    expect(statuses.filter((status) => status === 403)).toHaveLength(20);
-    expect(answers.filter(({ status, retryAfter }) => status === 429 && retryAfter === '5')).toHaveLength(10);
+    // Twenty at once, and one every five seconds.
+    const most = 20 + Math.ceil((performance.now() - startedMs) / 5000);
+    const refused = answers.filter(({ status }) => status === 403).length;
+    expect([refused >= 20, refused <= most]).toEqual([true, true]);
+    expect(answers.filter(({ status, retryAfter }) => status === 429 && retryAfter === '5')).toHaveLength(30 - refused);
     expect((await ask(await configUrlOf(sidero))).status).toBe(200);
   });
 
@@ -334,15 +337,16 @@ describe('what goes wrong is told once a cause, without a secret', () => {
     const url = await configUrlOf(sidero);
     const bomb = `machine: {x: [${'a,'.repeat(140_000)}]}`;
     await sidero.resources.change(SecretKind, BOOTSTRAP, (draft) => void (draft.data = { value: Buffer.from(bomb).toString('base64') }));
-    const timed = async (times: number) => {
-      const startedMs = performance.now();
+    // What others do on this host is not counted.
+    const processorTime = async (times: number) => {
+      const before = process.cpuUsage();
       for (let count = 0; count < times; count++)
         expect(await ask(url)).toMatchObject({ status: 500, body: expect.stringContaining('more than 50000 values') as string });
-      return performance.now() - startedMs;
+      return process.cpuUsage(before).user;
     };
-    const once = await timed(1);
+    const once = await processorTime(1);
     // Each would hold up all others as long as the first.
-    expect(await timed(40)).toBeLessThan(10 * once);
+    expect(await processorTime(40)).toBeLessThan(10 * once);
     expect(await news(sidero)).toEqual([
       expect.stringMatching(/^MetalMachine: the bootstrap data cannot be read: it has more than 50000 values.* \(1 times\)$/) as string,
       expect.stringMatching(/^Server: the bootstrap data cannot be read/) as string,
