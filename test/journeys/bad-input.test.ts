@@ -21,7 +21,7 @@ async function expectOthersBoot(seed: string): Promise<void> {
 }
 
 /** Sends raw bytes to the API port; resolves with what came back once the server closes, or after `patienceMs`. */
-async function send(bytes: string | Uint8Array, patienceMs = 2000): Promise<string> {
+async function send(bytes: string | Uint8Array, patienceMs = 15_000): Promise<string> {
   const socket = connect(sidero.ports.http, '127.0.0.1');
   sockets.push(socket);
   let answer = '';
@@ -106,7 +106,7 @@ test('gRPC whose message is noise is refused as a status, and the connection liv
         (value: Buffer) => value,
         bytes,
         new Metadata(),
-        { deadline: Date.now() + 5000 },
+        { deadline: Date.now() + 15_000 },
         (error) => resolve(error?.code ?? 0),
       );
     });

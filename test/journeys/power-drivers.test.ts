@@ -44,7 +44,7 @@ describe('drivers on the wire, and devices of ours', () => {
       const chassis = new MemoryChassis();
       const api = await startPowerApi({ chassis });
       return {
-        driver: registrations(managementApi({ timeoutMs: 500 })).powerDrivers[0]!,
+        driver: registrations(managementApi({ timeoutMs: 2000 })).powerDrivers[0]!,
         server: aServer({ spec: { managementApi: { endpoint: api.endpoint } } }),
         machine: machineOf(chassis),
         silence: () => api.silence(),

@@ -208,7 +208,8 @@ test('10,000 servers are matched in well under a second', () => {
     aClass({ selector: { matchLabels: { rack: 'a1' } }, qualifiers: { hardware: [{ system: { family: 'x' } }, gold] } }),
   );
   const server = aServer({ hardware: gold, labels: { rack: 'a1' } });
-  const before = performance.now();
+  const before = process.cpuUsage();
   expect(Array.from({ length: 10_000 }, () => matcher(server)).every(Boolean)).toBe(true);
-  expect(performance.now() - before).toBeLessThan(500);
+  // Of the processor: what others do on this host is not counted.
+  expect(process.cpuUsage(before).user / 1000).toBeLessThan(500);
 });
