@@ -56,7 +56,7 @@ test('--once says which machine is missing, and why, when the time is up', async
 
 test('without --once it stays up, and Ctrl-C ends it in under two seconds', async () => {
   const { child, said, ended } = demo('--servers', '1');
-  await expect.poll(() => said.out, { timeout: 30_000 }).toContain('Ctrl-C ends the demo.');
+  await expect.poll(() => said.out, { timeout: 90_000 }).toContain('Ctrl-C ends the demo.');
   const startedMs = performance.now();
   child.kill('SIGINT');
   expect(await ended).toBe(0);
@@ -65,7 +65,7 @@ test('without --once it stays up, and Ctrl-C ends it in under two seconds', asyn
 
 test('Ctrl-C while machines boot ends it too', async () => {
   const { child, said, ended } = demo('--servers', '50');
-  await expect.poll(() => said.out, { timeout: 30_000 }).toContain('kernel');
+  await expect.poll(() => said.out, { timeout: 90_000 }).toContain('kernel');
   child.kill('SIGINT');
   expect(await ended).not.toBeNull();
 }, 120_000);
