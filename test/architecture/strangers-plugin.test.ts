@@ -54,7 +54,7 @@ async function inspect(file: string, config: string): Promise<readonly string[]>
   );
 }
 
-describe("a stranger's plugin", () => {
+describe("a stranger's plugin", { timeout: 60_000 }, () => {
   test('is loaded from a path and from node_modules, in the order of a YAML config', async () => {
     const config = `endpoint: 10.0.0.1
 plugins:

@@ -98,7 +98,7 @@ describe('code in documents', () => {
     expect(unknown).toEqual([]);
   });
 
-  test('every command of sidero that a document names exists', async () => {
+  test('every command of sidero that a document names exists', { timeout: 60_000 }, async () => {
     const { stdout } = await run(process.execPath, ['--conditions=source', join(ROOT, 'core/bin/sidero.js'), '--help']);
     const commands = [...stdout.matchAll(/^ {2}([a-z][\w-]*)/gm)].map(([, command]) => command);
     expect(commands).toContain('start');

@@ -53,7 +53,7 @@ test('after kill -9 and a restart everything is still there, and machines go on'
   } finally {
     off.abort();
   }
-}, 60_000);
+}, 120_000);
 
 test('kill -9 in the middle of 20 registrations loses no Server that a machine was told of', async () => {
   await using before = await startSideroProcess({ config, dataDir });
@@ -61,7 +61,7 @@ test('kill -9 in the middle of 20 registrations loses no Server that a machine w
   const off = new AbortController();
   try {
     const boots = machines.map((machine) => machine.bootTo('accepted', off.signal).catch(() => undefined));
-    await machines[5]!.reached('accepted', AbortSignal.timeout(30_000));
+    await machines[5]!.reached('accepted', off.signal);
     await before.kill();
     const told = machines.filter(({ history }) => history.some(({ stage }) => stage === 'accepted')).map(({ uuid }) => uuid);
     expect(told.length).toBeGreaterThan(0);
@@ -74,7 +74,7 @@ test('kill -9 in the middle of 20 registrations loses no Server that a machine w
   } finally {
     off.abort();
   }
-}, 60_000);
+}, 120_000);
 
 test('SIGTERM ends it within two seconds, with status 0', async () => {
   await using running = await startSideroProcess({ config, dataDir });
@@ -86,4 +86,4 @@ test('SIGTERM ends it within two seconds, with status 0', async () => {
   expect(await running.exited).toBe('code 0');
   expect(performance.now() - startedMs).toBeLessThan(2000);
   off.abort();
-}, 60_000);
+}, 120_000);

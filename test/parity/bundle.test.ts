@@ -275,7 +275,7 @@ describe('the install bundle', () => {
     ).toEqual([]);
   });
 
-  test('has no release that clusterctl would not find', async () => {
+  test('has no release that clusterctl would not find', { timeout: 60_000 }, async () => {
     const config = join(folder, 'sidero.config.yaml');
     const refused = promisify(execFile)(process.execPath, [...SIDERO, '--config', config, 'manifests', '--bundle', folder, '--release', '1.0']);
     await expect(refused).rejects.toThrow('SIDERO_RELEASE_INVALID');

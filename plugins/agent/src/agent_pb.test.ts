@@ -8,7 +8,7 @@ import { file_agent } from './agent_pb.ts';
 
 const root = new URL('../../..', import.meta.url).pathname;
 
-test('the generated code is that of agent.proto', async () => {
+test('the generated code is that of agent.proto', { timeout: 60_000 }, async () => {
   const out = await mkdtemp(join(tmpdir(), 'agent-pb-'));
   try {
     const env = { ...process.env, PATH: `${root}node_modules/.bin:${process.env['PATH']}`, BUF_CACHE_DIR: out };
