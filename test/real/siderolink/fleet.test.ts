@@ -48,7 +48,8 @@ describe.skipIf(!isPossible)(`${MACHINES} machines on one management plane`, () 
     const links = told(site.talos, 'linked').map(({ link }) => link!);
     expect(new Set(links.map(({ address }) => address)).size).toBe(MACHINES);
     // A lost first one comes again after 5 s. Of five hundred a host that is busy with other things may lose some packets by itself.
-    expect(links.filter(({ handshakeMs }) => handshakeMs > 4500).length).toBeLessThanOrEqual(MACHINES / 100);
+    const late = links.map(({ handshakeMs }) => handshakeMs).filter((ms) => ms > 4500);
+    expect(late.length, `handshakes took ${late.join(', ')} ms`).toBeLessThanOrEqual(MACHINES / 100);
     // Each was let in when it asked first.
     expect(told(site.talos, 'unlinked')).toEqual([]);
     expect(await site.peers()).toHaveLength(MACHINES);
