@@ -6,7 +6,15 @@ import { join } from 'node:path';
 import { coreCustomResources } from '@sidero/core';
 import { type ApiServer, startApiServer } from '@sidero/plugin-apiserver';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { ensureKubernetesParts, KUBERNETES_VERSION, type KubectlResult, type RealKubeApi, startKubeApiServer, testCache } from './kube-apiserver.ts';
+import {
+  ensureKubernetesParts,
+  KUBERNETES_VERSION,
+  type KubectlResult,
+  type RealKubeApi,
+  startKubeApiServer,
+  testCache,
+  untilServed,
+} from './kube-apiserver.ts';
 
 /** One kubectl call that is made against a real API server and against ours. */
 interface Step {
@@ -256,10 +264,11 @@ const timeOrIdentity: readonly (readonly [RegExp, string])[] = [
 ];
 
 function comparable({ stdout, stderr, code }: KubectlResult) {
-  const said = timeOrIdentity.reduce((all, [pattern, by]) => all.replaceAll(pattern, by), `${stdout}${stderr}`);
+  // First, while the indentation tells where they end.
+  const sorted = `${stdout}${stderr}`.replace(/(?<="managedFields": )\[[^]*?\n {8}\]/, sortedByManager);
+  const said = timeOrIdentity.reduce((all, [pattern, by]) => all.replaceAll(pattern, by), sorted);
   // Several causes of one refusal come in any order, there and here.
-  const causesSorted = said.replaceAll(/(^\* .*\n)+/gm, (causes) => causes.split('\n').sort().join('\n'));
-  return { said: causesSorted.replace(/(?<="managedFields": )\[[^]*?\n {8}\]/, sortedByManager), code };
+  return { said: said.replaceAll(/(^\* .*\n)+/gm, (causes) => causes.split('\n').sort().join('\n')), code };
 }
 
 // Managers stand in the order of their last second, which the two APIs need not share.
@@ -289,7 +298,10 @@ describe.skipIf(!isPossible)('kubectl against our API and against a real one', (
   }
 
   async function runAll(which: 'real' | 'ours', kubeconfig: string): Promise<void> {
-    for (const step of steps) answers[which].push(await kubectl(kubeconfig, step));
+    for (const step of steps) {
+      answers[which].push(await kubectl(kubeconfig, step));
+      if (which === 'real' && step.args.includes('--for=condition=Established')) await untilServed(real);
+    }
   }
 
   beforeAll(async () => {
