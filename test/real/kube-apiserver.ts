@@ -112,28 +112,44 @@ export async function startKubeApiServer(given: KubeApiOptions = {}): Promise<Re
 /** Applies the definitions of kinds, without the webhooks that convert and validate, and waits until they are served. */
 export async function installKinds(api: RealKubeApi, kinds: readonly CustomResource[]): Promise<void> {
   const items = kinds.map(({ definition }) => ({ ...definition, spec: { ...definition.spec, conversion: { strategy: 'None' } } }));
-  const names = kinds.map(({ name }) => `crd/${name}`);
-  for (const [args, input] of [
-    [['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items })],
-    [['wait', '--for=condition=Established', '--timeout=60s', ...names], ''],
-  ] as const) {
-    const { code, stderr } = await api.kubectl(args, input);
-    if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`);
-  }
-  await Promise.all(kinds.map(({ definition }) => untilServed(api, definition)));
+  await succeed(api, ['apply', '-f', '-'], JSON.stringify({ apiVersion: 'v1', kind: 'List', items }));
+  await untilServed(api);
 }
 
-/** The API says of a kind that it is established a moment before it serves it: till then its objects are a 404. */
-async function untilServed(api: RealKubeApi, { spec }: CustomResource['definition']): Promise<void> {
-  const { name } = spec.versions.find(({ storage }) => storage)!;
-  const path = `/apis/${spec.group}/${name}/${spec.names.plural}?limit=1`;
-  const deadline = Date.now() + SERVED_TIMEOUT_MS;
-  for (;;) {
-    const { code, stderr } = await api.kubectl(['get', '--raw', path]);
-    if (code === 0) return;
-    if (Date.now() > deadline) throw new Error(`kubectl get --raw ${path}: ${stderr}`);
-    await delay(50);
+/**
+ * Waits until all kinds that are defined can be found, and their objects be listed. The API server says that they are established a moment before that:
+ * till then it answers 404 or 429, and kubectl finds no such kind.
+ */
+export async function untilServed(api: RealKubeApi): Promise<void> {
+  await succeed(api, ['wait', '--for=condition=Established', '--timeout=60s', 'crd', '--all']);
+  const dispatcher = new Agent({ connect: { ca: api.ca } });
+  const read = async (path: string) => {
+    const answer = await fetch(`${api.url}/apis/${path}`, { dispatcher, headers: { authorization: `Bearer ${api.token}` } });
+    return answer.ok ? await answer.json() : void (await answer.text());
+  };
+  const isServed = async ({ spec }: CustomResource['definition']): Promise<boolean> => {
+    const version = `${spec.group}/${spec.versions.find(({ storage }) => storage)!.name}`;
+    const found = (await read(version)) as { resources: { name: string }[] } | undefined;
+    const isFound = found?.resources.some(({ name }) => name === spec.names.plural) ?? false;
+    return isFound && (await read(`${version}/${spec.names.plural}?limit=1`)) !== undefined;
+  };
+  try {
+    const { items } = (await read('apiextensions.k8s.io/v1/customresourcedefinitions')) as { items: CustomResource['definition'][] };
+    const deadline = Date.now() + SERVED_TIMEOUT_MS;
+    for (const definition of items) {
+      while (!(await isServed(definition))) {
+        if (Date.now() > deadline) throw new Error(`${definition.metadata.name} is established, and not served after ${SERVED_TIMEOUT_MS} ms`);
+        await delay(20);
+      }
+    }
+  } finally {
+    await dispatcher.close();
   }
+}
+
+async function succeed(api: RealKubeApi, args: readonly string[], input?: string): Promise<void> {
+  const { code, stderr } = await api.kubectl(args, input);
+  if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`);
 }
 
 async function issue(name: { subject: string; issuer: x509.X509Certificate; signingKey: webcrypto.CryptoKey; extensions: x509.Extension[] }) {

@@ -6,7 +6,7 @@ import { checkConfig, coreCustomResources, createLogger, createMetrics, type Var
 import { startSidero } from '@sidero/core/start';
 import { dump, load } from 'js-yaml';
 import { freePorts } from '@sidero/testing';
-import { KUBERNETES_VERSION, type KubectlResult, type RealKubeApi, startKubeApiServer, testCache } from './kube-apiserver.ts';
+import { KUBERNETES_VERSION, type KubectlResult, type RealKubeApi, startKubeApiServer, testCache, untilServed } from './kube-apiserver.ts';
 import { writeCertificate } from './loopback.ts';
 
 const CRDS = new URL('../../core/manifests/crds/', import.meta.url);
@@ -38,7 +38,7 @@ export async function startSideroOnKubernetes(what: 'webhooks' | 'everything'): 
   };
   await api.kubectl(['create', 'namespace', 'sidero-system']);
   await api.kubectl(['apply', '--server-side', '-f', '-'], await manifests({ url: `https://127.0.0.1:${webhookPort}`, ca }));
-  await kubectl(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=30s']);
+  await untilServed(api);
   const stop = await (what === 'webhooks' ? startWebhooks({ folder, webhookPort }) : startEverything({ api, folder, webhookPort }));
   return {
     api,

@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
 import { freePorts } from '@sidero/testing';
-import { type RealKubeApi, startKubeApiServer } from '../kube-apiserver.ts';
+import { type RealKubeApi, startKubeApiServer, untilServed } from '../kube-apiserver.ts';
 import { writeCertificate } from '../loopback.ts';
 
 const NAMESPACE = 'sidero-system';
@@ -71,7 +71,7 @@ export async function playTheCluster(api: RealKubeApi, folder: string): Promise<
     if (code !== 0) throw new Error(`kubectl ${args.join(' ')}: ${stderr}`);
     return stdout;
   };
-  await kubectl(['wait', '--for=condition=Established', '--timeout=60s', 'crd', '--all']);
+  await untilServed(api);
   const [port] = await freePorts(1);
   const ca = await writeCertificate(folder);
   await openWebhooks(kubectl, { url: `https://127.0.0.1:${port}`, caBundle: Buffer.from(ca).toString('base64') });

@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { freePorts, writeStandIns } from '@sidero/testing';
 import { dump } from 'js-yaml';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { untilServed } from '../kube-apiserver.ts';
 import { type Program, startProgram, untilReady } from '../program.ts';
 import { isPossible } from '../sidero-on-kubernetes.ts';
 import { placeClusterApi } from './cluster-api.ts';
@@ -121,7 +122,7 @@ describe.skipIf(!isPossible || !isClusterApiBuilt())('clusterctl takes an instal
       siderosOfOthers: { [ORIGINAL]: originalBundle() },
     });
     await initManagementCluster({ kubeconfigPath: api.kubeconfigPath, clusterctl: { release: '1.10', config } }, `sidero:${ORIGINAL}`);
-    await kubectl(['wait', '--for=condition=Established', '--timeout=60s', 'crd', '--all']);
+    await untilServed(api);
     for (const object of [SERVER, BINDING, HELD]) await kubectl(['create', '-f', '-'], object);
   }, 180_000);
   afterAll(async () => {

@@ -6,7 +6,7 @@ import { freePorts } from '@sidero/testing';
 import { dump, load, loadAll } from 'js-yaml';
 import { definitionsOf } from '../cluster-api/manifests.ts';
 import { providersOf } from '../cluster-api/parts.ts';
-import { type RealKubeApi, startKubeApiServer } from '../kube-apiserver.ts';
+import { type RealKubeApi, startKubeApiServer, untilServed } from '../kube-apiserver.ts';
 import { writeCertificate } from '../loopback.ts';
 import { type ContainerOptions, type RunningContainer, startContainer } from './start-container.ts';
 import { type ContainerSpec, type PodSpec, runtimeConfig } from './runtime-config.ts';
@@ -63,6 +63,7 @@ export async function startPodSite(options: PodSiteOptions): Promise<PodSite> {
   const ca = await writeCertificate(certificates);
   const components = loadAll(options.components) as Component[];
   await install(kubectl, components, { url: `https://127.0.0.1:${webhookPort}`, ca });
+  await untilServed(api);
   const pod = components.find(({ kind }) => kind === 'Deployment')!.spec!.template!.spec;
   const place = {
     fields: { 'status.hostIP': network.address, 'metadata.namespace': NAMESPACE },
@@ -123,7 +124,6 @@ async function install(kubectl: Kubectl, components: readonly Component[], webho
   }));
   const list = { apiVersion: 'v1', kind: 'List', items: [...ours, ...theirs] };
   await kubectl(['apply', '--server-side', '-f', '-'], list);
-  await kubectl(['wait', '--for=condition=Established', '--timeout=60s', 'crd', '--all']);
 }
 
 /** The services that webhooks are reached by, turned into URLs. */
