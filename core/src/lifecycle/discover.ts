@@ -45,7 +45,7 @@ async function register(context: StageContext, report: HardwareReport, pass: Boo
   const verdict = await accept(context, wanted);
   // Frozen by now, when taps are run in strict mode.
   const created = await resources.create(ServerKind, { ...wanted, spec: { ...draft.spec, accepted: verdict.accepted } });
-  const server = await recordBoot(context, { server: created, pass, address: report.address, mac: macAt(report) });
+  const server = await recordBoot(context, { server: created, pass, report });
   log.info({ server: report.uuid, address: report.address, accepted: verdict.accepted, reason: verdict.reason }, 'server registered');
   await recordVerdict(context, { server, verdict, what: 'Server auto-registered via API. ' });
   stream({ type: 'discovered', uuid: report.uuid, detail: report.hostname, at: now() });
@@ -79,7 +79,7 @@ async function refresh(context: StageContext, given: { known: Server; report: Ha
   const wanted = structuredClone(known);
   bringUpToDate(wanted);
   const changed = isDeepStrictEqual(wanted, known) ? known : await resources.change(ServerKind, { name: report.uuid }, bringUpToDate);
-  const server = await recordBoot(context, { server: changed, pass, address: report.address, mac: macAt(report) });
+  const server = await recordBoot(context, { server: changed, pass, report });
   if (isNews) {
     await recordVerdict(context, { server, verdict, what: '' });
     stream({ type: 'accepted', uuid: report.uuid, detail: verdict.reason, at: now() });
@@ -103,8 +103,8 @@ async function isConfirmed({ installation }: StageContext, known: Server): Promi
 const SEEN_STALE_MS = 4 * 60_000;
 
 /** Writes down which boot of a machine may act on its Server; keeps what is there when it is the same boot. */
-export async function recordBoot(context: StageContext, given: { server: Server; pass: BootPass; address: string; mac: string }): Promise<Server> {
-  const { pass, address, mac } = given;
+async function recordBoot(context: StageContext, given: { server: Server; pass: BootPass; report: HardwareReport }): Promise<Server> {
+  const { pass, report } = given;
   const now = context.now();
   const seenAt = `${now.toISOString().slice(0, 19)}Z`;
   const isFresh = (boot: { id?: string; seenAt?: string } | undefined) =>
@@ -112,7 +112,7 @@ export async function recordBoot(context: StageContext, given: { server: Server;
   if (isFresh(given.server.status?.boot)) return given.server;
   return context.resources.change(ServerKind, { name: given.server.metadata.name }, (draft) => {
     const known = draft.status?.boot;
-    const boot = known?.id === pass.bootId ? known : { id: pass.bootId, address, mac, handedAt: seenAt };
+    const boot = known?.id === pass.bootId ? known : { id: pass.bootId, address: report.address, mac: macAt(report), handedAt: seenAt };
     draft.status = { inUse: false, isClean: false, ...draft.status, boot: { ...boot, seenAt } };
   });
 }
@@ -124,7 +124,7 @@ function macAt({ address, hardware }: HardwareReport): string {
 }
 
 /** Why a report is not from the machine that a Server was made for: another serial number, or no MAC in common. */
-export function conflictOf(known: Server, report: HardwareReport): string | undefined {
+function conflictOf(known: Server, report: HardwareReport): string | undefined {
   const before = known.spec?.hardware;
   if (!before) return undefined;
   const serials = [before.system?.serialNumber, report.hardware.system?.serialNumber];
