@@ -2,6 +2,7 @@ import { failure } from '../errors.ts';
 import type { PowerDriver } from '../registries.ts';
 import type { ResourceClient } from '../resources/client.ts';
 import { type Server, ServerKind } from '../resources/kinds.ts';
+import { deviceNameOf } from './devices.ts';
 
 /** @throws SIDERO_BMC_SHARED */
 export type OwnerCheck = (server: Server, claims: readonly PowerDriver[]) => Promise<void>;
@@ -41,5 +42,5 @@ class KnownDevices {
 }
 
 function deviceIn(driver: PowerDriver, server: Server): string {
-  return (driver.deviceOf?.(server) || server.metadata.name).toLowerCase();
+  return deviceNameOf(driver, server).toLowerCase();
 }

@@ -19,7 +19,7 @@ export class LoginLocks {
   }
 
   refused(identity: string, { problem, nowMs }: { readonly problem: string; readonly nowMs: number }): void {
-    this.isEmpty(nowMs);
+    this.#forgetOver(nowMs);
     this.#locks.set(identity, { problem, until: new Date(nowMs + LOCKED_MS) });
   }
 
@@ -27,9 +27,12 @@ export class LoginLocks {
     this.#locks.delete(identity);
   }
 
-  /** Forgets what is over, too. */
   isEmpty(nowMs: number): boolean {
-    for (const [identity, { until }] of this.#locks) if (until.getTime() <= nowMs) this.#locks.delete(identity);
+    this.#forgetOver(nowMs);
     return this.#locks.size === 0;
+  }
+
+  #forgetOver(nowMs: number): void {
+    for (const [identity, { until }] of this.#locks) if (until.getTime() <= nowMs) this.#locks.delete(identity);
   }
 }
