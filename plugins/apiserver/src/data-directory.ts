@@ -122,7 +122,7 @@ function isLocked(error: unknown): boolean {
 }
 
 /** 256 random bits as text. */
-export function newToken(): string {
+function newToken(): string {
   return randomBytes(32).toString('base64url');
 }
 

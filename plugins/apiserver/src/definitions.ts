@@ -17,7 +17,7 @@ export const DEFINITIONS = 'customresourcedefinitions.apiextensions.k8s.io';
 export const CLEANUP_FINALIZER = 'customresourcecleanup.apiextensions.k8s.io';
 
 /** The resource of CustomResourceDefinitions; `provided` are those of plugins, which stay as the plugins made them. */
-export function definitionType(provided: ReadonlyMap<string, CustomResource>): ResourceType {
+function definitionType(provided: ReadonlyMap<string, CustomResource>): ResourceType {
   const type = BUILT_IN_TYPES.find(({ plural, group }) => plural === 'customresourcedefinitions' && group === EXTENSIONS_GROUP)!;
   return { ...type, strategy: definitionStrategy(provided) };
 }

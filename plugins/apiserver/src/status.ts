@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject } from './object.ts';
+import type { JsonObject } from './object.ts';
 
 /** One violation inside an object, as `metav1.StatusCause` carries it. */
 export interface FieldViolation {
@@ -180,7 +180,7 @@ export function invalid(of: KindName, name: string, violations: readonly FieldVi
 }
 
 /** A value as Kubernetes quotes it in a violation. */
-export function quoteValue(value: unknown): string {
+function quoteValue(value: unknown): string {
   return value === undefined ? 'null' : JSON.stringify(value);
 }
 
@@ -228,9 +228,4 @@ export function deleted(of: ResourceName, name: string, uid: string | undefined)
     status: 'Success',
     details: { ...detailsOf(of, name), ...(uid ? { uid } : {}) },
   };
-}
-
-/** True for a value that looks like a `v1` Status. */
-export function isStatus(value: unknown): value is JsonObject {
-  return isJsonObject(value) && value['kind'] === 'Status' && value['apiVersion'] === 'v1';
 }
