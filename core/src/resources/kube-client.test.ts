@@ -355,9 +355,9 @@ describe('watching', () => {
   test('a silent half-open connection is given up after its time, and nothing is missed', async () => {
     api.isSilent = true;
     const { told } = await aWatcher({ timing: { watchSeconds: [0, 0], graceMs: 100 } });
-    await until(() => expect(api.count('WATCH')).toBe(1));
     api.put('a');
-    await until(() => expect(api.count('WATCH')).toBeGreaterThan(1));
+    const before = api.count('WATCH');
+    await until(() => expect(api.count('WATCH')).toBeGreaterThan(before));
     api.isSilent = false;
     await until(() => expect(told).toEqual(['added a -→-']));
     expect(api.count(`GET ${PATH}`)).toBe(1);
@@ -413,7 +413,7 @@ describe('watching', () => {
     api.bookmark();
     api.isSilent = true;
     api.put('a');
-    await until(() => expect(api.count('WATCH')).toBe(2));
+    await until(() => expect(api.count('WATCH')).toBeGreaterThan(1));
     api.isSilent = false;
     api.drop();
     await until(() => expect(told).toEqual(['added a -→-']));
@@ -510,7 +510,7 @@ describe('watching', () => {
     api.fault = ({ method }) => (method === 'WATCH' ? [200, ''] : undefined);
     const started = performance.now();
     await aWatcher({ timing: { backoffMs: { first: 50, most: 10_000, missing: 50 } } });
-    await until(() => expect(api.count('WATCH')).toBe(5));
+    await until(() => expect(api.count('WATCH')).toBeGreaterThan(4));
     // Waits of 50, 100, 200 and 400 ms, each at most halved by chance.
     expect(performance.now() - started).toBeGreaterThan(370);
   });
