@@ -202,6 +202,24 @@ describe.skipIf(!isBuilt).each(['1.10', '1.14'] as const)("a cluster with Cluste
     });
   });
 
+  test('clusterctl describe tells why a machine is not given its configuration', async () => {
+    await scale('machinedeployment/rack-1-workers', 2);
+    await cleanOnes(1);
+    await management.resources.change<ServerClass>(ServerClassKind, { name: CLASS }, ({ spec }) => {
+      spec!.configPatches = [{ op: 'replace', path: '/machine/nowhere', value: 'hunter2' }];
+    });
+    await scale('machinedeployment/rack-1-workers', 3);
+    await until(async () => {
+      const text = await describeCluster(management, 'rack-1');
+      const lines = text.split('\n').filter((line) => /MetalMachine[ /]/.test(line));
+      expect(
+        lines.filter((line) => /\bFalse\b.*\bconfigPatches of ServerClass talos\b/.test(line)),
+        text,
+      ).toHaveLength(1);
+      expect(text).not.toContain('hunter2');
+    });
+  });
+
   test('deleting the cluster returns every server, wiped', async () => {
     await management.kubectl(['delete', 'cluster', 'rack-1', '-n', 'default', '--wait=false']);
     await until(async () => {
