@@ -138,12 +138,14 @@ describe.skipIf(!isBuilt).each(['1.10', '1.14'] as const)("a cluster with Cluste
     const { stdout } = await workload.api.kubectl(['get', 'nodes', '-o', 'jsonpath={.items[*].spec.providerID}']);
     const bound = (await bindings()).map(({ metadata }) => `sidero://${metadata.name}`);
     expect(stdout.split(' ').toSorted()).toEqual(bound.toSorted());
-    const conditions = (await metalMachines()).map(({ status }) =>
-      status?.conditions?.filter((one) => one.status === 'True').map(({ type }) => type),
-    );
-    for (const types of conditions) {
-      expect(types).toEqual(expect.arrayContaining(['Ready', 'ProviderSet', 'TalosConfigLoaded', 'TalosConfigValidated', 'TalosInstalled']));
-    }
+    // What Talos tells comes by another way than its Node.
+    await until(async () => {
+      const conditions = (await metalMachines()).map(({ status }) =>
+        status?.conditions?.filter((one) => one.status === 'True').map(({ type }) => type),
+      );
+      for (const types of conditions)
+        expect(types).toEqual(expect.arrayContaining(['Ready', 'ProviderSet', 'TalosConfigLoaded', 'TalosConfigValidated', 'TalosInstalled']));
+    });
   });
 
   test('clusterctl describe shows what Sidero has made of it as ready, in the conditions of either contract', async () => {
