@@ -77,7 +77,7 @@ test('it starts on what an earlier demo left, and listens on loopback only', asy
   expect(await ended, said.err).toBe(0);
   expect(await readFile(join(dataDir, 'kubeconfig'), 'utf8')).toContain(`https://127.0.0.1:${base + 2}`);
   expect(JSON.parse(said.out.trim().split('\n').at(-1)!)).toMatchObject({ servers: 1, accepted: 1, clean: 1, installed: 1, streaming: 1 });
-}, 120_000);
+}, 240_000);
 
 test('two at once, in one directory, do not touch each other', async () => {
   const run = () => {
@@ -96,7 +96,7 @@ test('two at once, in one directory, do not touch each other', async () => {
   expect(new Set(kubeconfigs)).toEqual(new Set(['.sidero/demo/kubeconfig', '.sidero/demo-2/kubeconfig']));
   const [first, second] = await Promise.all(kubeconfigs.map((file) => readFile(join(dataDir, file), 'utf8')));
   expect(first).not.toBe(second);
-}, 120_000);
+}, 240_000);
 
 test('a wrong option is refused with the next step', async () => {
   const { said, ended } = demo('--servers', 'many');

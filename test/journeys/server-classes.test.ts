@@ -18,8 +18,8 @@ test('the class any is there from the start, and again after it was deleted', as
 test('a hundred servers that come at once are all in the class any', async () => {
   await using sidero = await testSidero();
   await Promise.all(names(100).map((name) => sidero.resources.create(ServerKind, aServer({ metadata: { name } }))));
-  await expect.poll(async () => (await classOf(sidero, 'any'))?.status?.serversAvailable, until).toEqual(names(100));
-});
+  await expect.poll(async () => (await classOf(sidero, 'any'))?.status?.serversAvailable, { ...until, timeout: 60_000 }).toEqual(names(100));
+}, 90_000);
 
 test('an invalid class is told of once and holds no other class up', async () => {
   await using sidero = await testSidero();
