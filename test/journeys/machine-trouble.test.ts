@@ -1,9 +1,19 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Condition, conditionOf, definePlugin, EnvironmentKind, SecretKind, ServerBindingKind, ServerClassKind, ServerKind } from '@sidero/core';
+import {
+  type Condition,
+  conditionOf,
+  definePlugin,
+  EnvironmentKind,
+  markTrue,
+  SecretKind,
+  ServerBindingKind,
+  ServerClassKind,
+  ServerKind,
+} from '@sidero/core';
 import { MetalMachineKind } from '@sidero/plugin-caps';
-import { aBinding, aBootRequest, aServer, aServerClass, FIXTURE_UUID, type TestSidero } from '@sidero/testing';
+import { aBinding, aBootRequest, anEnvironment, aServer, aServerClass, FIXTURE_UUID, type TestSidero } from '@sidero/testing';
 import { describe, expect, test, vi } from 'vitest';
 import * as z from 'zod';
 import { sideroProgram } from '../../core/src/bin/program.ts';
@@ -199,7 +209,7 @@ describe('a machine that cannot boot has condition NetworkBootReady, until it is
     await sidero.resources.remove(EnvironmentKind, { name: 'absent' });
     await bootsInto(sidero, { target: 'wait', status: 404 });
     await expectTold(sidero, 'NetworkBootReady', { reason: 'EnvironmentMissing', message });
-  });
+  }, 60_000);
 
   test('its class is gone', async () => {
     const binding = aBinding({ spec: { serverClassRef: { kind: 'ServerClass', name: 'large' } } });
@@ -217,6 +227,49 @@ describe('a machine that cannot boot has condition NetworkBootReady, until it is
       reason: 'EnvironmentInvalid',
       message: /control character\. Next: kubectl describe environment site/,
     });
+  });
+
+  const notReady = /^It cannot boot: environment "absent" is not ready: .* Next: kubectl describe environment absent/;
+  const beingFetched = () =>
+    anEnvironment({ metadata: { name: 'absent' }, spec: { kernel: { url: 'http://127.0.0.1:1/vmlinuz' } }, status: { conditions: [] } });
+
+  test('the files of its Environment are not fetched yet: only once that takes long', async () => {
+    await using sidero = await aBoundMachine({ objects: [unknown(), beingFetched(), aBinding()] });
+    await isRecorded(sidero);
+    vi.useFakeTimers({ toFake: ['Date'] });
+    try {
+      expect(await boot(sidero)).toMatchObject({ target: 'wait', status: 412 });
+      expect((await bindingNow(sidero)).status?.conditions ?? []).toEqual([]);
+      vi.setSystemTime(Date.now() + 6 * 60_000);
+      await boot(sidero);
+      await expectTold(sidero, 'NetworkBootReady', { reason: 'EnvironmentNotReady', message: notReady });
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test('that its Environment was missing is over once that is there', async () => {
+    await using sidero = await aBoundMachine({ objects: [unknown(), aBinding()] });
+    await isRecorded(sidero);
+    await boot(sidero);
+    await expectTold(sidero, 'NetworkBootReady', { reason: 'EnvironmentMissing', message: /does not exist/ });
+    await sidero.resources.create(EnvironmentKind, beingFetched());
+    await bootsInto(sidero, { target: 'wait', status: 412 });
+    await expectTold(sidero, 'NetworkBootReady', { reason: 'EnvironmentNotReady', message: notReady });
+  });
+
+  test('of a machine that boots from its disk nothing is told any more', async () => {
+    await using sidero = await aBoundMachine();
+    await isRecorded(sidero);
+    const url = `${sidero.url}${await configPathOf(sidero)}`;
+    await patch(sidero, '/machine/nope');
+    await isAnswered(url, 500);
+    await expectTold(sidero, 'TalosConfigServed', { reason: 'PatchFailed', message: /nope/ });
+    await sidero.resources.change(ServerBindingKind, server, (draft) => {
+      draft.status = { ...draft.status, conditions: markTrue(draft.status?.conditions, 'TalosInstalled', new Date()) };
+    });
+    await bootsInto(sidero, { target: 'disk' });
+    await expectOver(sidero, 'TalosConfigServed');
   });
 
   test('only something looks: nothing is noted; and a machine that boots costs no write for it', async () => {

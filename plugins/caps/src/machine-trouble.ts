@@ -49,12 +49,12 @@ export async function noteTrouble(
 }
 
 /** The machine has got what it asked for. Costs nothing where nothing was wrong. @throws what `change` throws: then it is not to be given it, and asks again */
-export async function endTrouble(resources: ResourceClient, binding: ServerBinding, type: TroubleCondition): Promise<void> {
-  if (!conditionOf(binding.status?.conditions, type)) return;
-  await writeDifference(resources, ServerBindingKind, {
-    object: binding,
-    edit: (draft) => void (draft.status = { ...draft.status, conditions: removeCondition(draft.status?.conditions, type) }),
-  });
+export async function endTrouble(resources: ResourceClient, binding: ServerBinding, types: readonly TroubleCondition[]): Promise<void> {
+  if (!types.some((type) => conditionOf(binding.status?.conditions, type))) return;
+  const edit = (draft: ServerBinding): void => {
+    draft.status = { ...draft.status, conditions: types.reduce((known, type) => removeCondition(known, type), draft.status?.conditions ?? []) };
+  };
+  await writeDifference(resources, ServerBindingKind, { object: binding, edit });
 }
 
 function paintTrouble(draft: ServerBinding, trouble: Trouble, at: Date): void {

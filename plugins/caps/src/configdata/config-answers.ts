@@ -106,7 +106,7 @@ export class ConfigAnswers {
     if ('status' in made) return told(made);
     if (!asked.isPeek) {
       await this.#noteTaker(bound.binding, { admitted: verdict.admitted, address });
-      await endTrouble(resources, bound.binding, 'TalosConfigServed');
+      await endTrouble(resources, bound.binding, ['TalosConfigServed']);
     }
     if (verdict.admitted !== 'unproven') this.#news.forget(uuid);
     else if (site.bootAuth === 'report') await this.#tell(uuid, `Given to a machine at ${address} as bootAuth is "report": ${verdict.why}.`);

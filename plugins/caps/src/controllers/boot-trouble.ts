@@ -1,6 +1,6 @@
 import { type BootPlan, type BootRequest, conditionOf, environmentNameOf, type Logger, type ResourceClient, ServerBindingKind } from '@sidero/core';
 import { boundMachine, type BoundServer, lookedAt } from '../bound-machine.ts';
-import { endTrouble, noteTrouble, type Trouble } from '../machine-trouble.ts';
+import { endTrouble, noteTrouble, type Trouble, TROUBLE_CONDITIONS } from '../machine-trouble.ts';
 import { COMPONENT } from './contract.ts';
 import type { Reminders } from './reminders.ts';
 
@@ -24,7 +24,7 @@ interface Parts {
 export async function tellBootTrouble(parts: Parts, plan: BootPlan, { uuid, peek }: BootRequest): Promise<BootPlan> {
   if (peek || uuid === '' || plan.target === 'agent') return plan;
   if (plan.target === 'wait' && plan.status !== 503 && plan.status !== 429) await tell(parts, plan, uuid);
-  else await tellEnd(parts, uuid);
+  else await tellEnd(parts, plan, uuid);
   return plan;
 }
 
@@ -44,11 +44,11 @@ async function tell(parts: Parts, { status, reason }: Wait, uuid: string): Promi
     void resources.record(about, { type: 'Warning', reason: 'Machine Boot', message, component: COMPONENT });
 }
 
-// Should it come again, it is news again.
-async function tellEnd({ resources, reminders }: Parts, uuid: string): Promise<void> {
+// Should it come again, it is news again. From its disk it boots without asking for a configuration.
+async function tellEnd({ resources, reminders }: Parts, { target }: BootPlan, uuid: string): Promise<void> {
   reminders.forget({ name: uuid });
   const binding = await resources.get(ServerBindingKind, { name: uuid });
-  if (binding) await endTrouble(resources, binding, 'NetworkBootReady');
+  if (binding) await endTrouble(resources, binding, target === 'disk' ? TROUBLE_CONDITIONS : ['NetworkBootReady']);
 }
 
 function reasonFor({ binding, serverClass }: BoundServer, status: Wait['status']): string {

@@ -18,7 +18,7 @@ import {
 } from '@sidero/core';
 import { type ClusterApi, lateKind } from '../cluster-api-version.ts';
 import { adviceOf } from '../errors.ts';
-import { type Cluster, clusterNameOf, keyOf, type Machine, MetalMachineKind } from '../kinds.ts';
+import { type Cluster, clusterNameOf, keyOf, type Machine, MetalMachineKind, serverOfProviderId } from '../kinds.ts';
 import type { MetalMachine } from '../types.gen.ts';
 import { ClusterMembers } from './cluster-members.ts';
 import { COMPONENT, MOVE_LABEL, ZONE_LABEL } from './contract.ts';
@@ -46,6 +46,8 @@ type Again = { readonly requeueAfterMs: number } | undefined;
 const CONCURRENCY = 32;
 /** What is waited for makes itself known; this is for what was missed. */
 const LOOK_AGAIN_MS = 20_000;
+/** What the API knows better is heard of before that. */
+const STALE_MS = 1000;
 /** Steps of one pass: prepared, allocated, kept. */
 const MOST_STEPS = 4;
 /** What usually ends by itself is an Event when it lasts longer. */
@@ -135,6 +137,7 @@ class MetalMachineLoop {
     const { resources, workloads, now } = this.#parts;
     const { metalMachine, cluster } = facts;
     const { name } = binding.metadata;
+    if (serverOfProviderId(metalMachine) !== name && !(await this.#isBoundNow(name, metalMachine))) return { requeueAfterMs: STALE_MS };
     const at = now();
     const kept = await this.#paintBinding(binding, (draft) => paintBinding(draft, metalMachine, at));
     if (!kept) return { requeueAfterMs: 0 };
@@ -144,6 +147,12 @@ class MetalMachineLoop {
     await this.#paint(metalMachine, (draft) => paintBound(draft, { binding: kept, server, nodeTrouble, now: at }));
     for (const other of spare) await this.#release(metalMachine, other);
     return undefined;
+  }
+
+  // What a MetalMachine says it has is nobody else's from then on: a ServerBinding that got lost a moment ago may be another's by now.
+  async #isBoundNow(name: string, metalMachine: MetalMachine): Promise<boolean> {
+    const binding = await this.#parts.resources.get(ServerBindingKind, { name }, { live: true });
+    return binding !== undefined && isBoundBy(binding, metalMachine);
   }
 
   async #wait(facts: MachineFacts, why: Waiting): Promise<Again> {
@@ -212,8 +221,7 @@ class MetalMachineLoop {
   // What is freed is wiped: that it is still ours is asked of the API itself.
   async #release(metalMachine: MetalMachine, { metadata: { name } }: ServerBinding): Promise<void> {
     const { resources, log } = this.#parts;
-    const binding = await resources.get(ServerBindingKind, { name }, { live: true });
-    if (!binding || !isBoundBy(binding, metalMachine)) return;
+    if (!(await this.#isBoundNow(name, metalMachine))) return;
     await resources.remove(ServerBindingKind, { name });
     log.info({ server: name, metalMachine: keyOf(metalMachine.metadata) }, 'server released');
   }
