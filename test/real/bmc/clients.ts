@@ -26,7 +26,8 @@ export interface ClientOptions {
 export async function ipmitool({ address, port }: Place, command: readonly string[], options: ClientOptions = {}): Promise<string> {
   const { suite = 3, interface: kind = 'lanplus', user = 'admin', password = 'secret', privilege = 'ADMINISTRATOR' } = options;
   const cipher = kind === 'lanplus' ? ['-C', String(suite)] : [];
-  const args = ['-I', kind, ...cipher, '-H', address, '-p', String(port), '-U', user, '-L', privilege, '-E', ...command];
+  // What it sends again after a second, its default, some BMCs do again.
+  const args = ['-I', kind, ...cipher, '-N', '5', '-H', address, '-p', String(port), '-U', user, '-L', privilege, '-E', ...command];
   const { stdout } = await run('ipmitool', args, { env: { ...process.env, IPMITOOL_PASSWORD: password } });
   return stdout.trim();
 }
