@@ -182,7 +182,7 @@ describe.skipIf(!isPossible)('the image of a site', () => {
     });
 
     test('has its end of the tunnel, and its followers show what machines say', async () => {
-      expect(container('manager').text()).toMatch(/"tunnel":"user-space".*SideroLink is up/);
+      await vi.waitFor(() => expect(container('manager').text()).toMatch(/"tunnel":"user-space".*SideroLink is up/), PATIENCE);
       talos = await joined(pod, container('manager').text());
       talos.log({ count: 3 });
       await vi.waitFor(() => expect(container('serverlogs').text()).toContain('line 3 of 3'), PATIENCE);
