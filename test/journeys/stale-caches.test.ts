@@ -212,6 +212,16 @@ describe('a machine that registers once more', () => {
     expect([registered.spec?.accepted, (await truth.get(ServerKind, { name: uuid(1) }, { live: true }))?.spec?.accepted]).toEqual([false, false]);
   });
 
+  test('with the token of a boot that another one has replaced, of which nobody here has heard, does not get its right to act back', async () => {
+    await using rack = await StaleRack.start({ objects: [booted(true)], site: SITE });
+    const { sidero, truth, watches } = rack;
+    await until(async () => expect((await sidero.resources.get(ServerKind, { name: uuid(1) }))?.status?.boot?.id).toBe(boot.id));
+    watches.hold(ServerKind);
+    await truth.change(ServerKind, { name: uuid(1) }, (draft) => void (draft.status = { ...draft.status, boot: { ...boot, id: 'the-next-boot' } }));
+    await expect(sidero.kernel.lifecycle.discover(report(), pass)).rejects.toMatchObject({ code: 'SIDERO_BOOT_TOKEN_INVALID' });
+    expect((await truth.get(ServerKind, { name: uuid(1) }, { live: true }))?.status?.boot?.id).toBe('the-next-boot');
+  });
+
   test('is taken with other parts when a person has said so a moment ago', async () => {
     await using rack = await StaleRack.start({ objects: [booted(true)], site: SITE });
     const { sidero, truth, watches } = rack;
@@ -286,6 +296,28 @@ describe('a claim has one server', () => {
     const { metadata: second } = await sidero.kernel.lifecycle.allocate(claim);
     expect((await truth.get(ServerBindingKind, second, { live: true }))?.metadata.uid).toBe(second.uid);
   });
+});
+
+test('a MetalMachine does not write down a server whose ServerBinding was lost and made for another one, of which nobody here has heard', async () => {
+  await using rack = await StaleRack.start({ objects: [server(1), server(2)], site: SITE, plugins: [caps()] });
+  const { sidero, truth, watches } = rack;
+  const [name, other] = [uuid(1), uuid(2)];
+  await createCluster(truth);
+  watches.hold(MetalMachineKind);
+  const { uid } = (await createMachine(truth, 'cp-1')).metadata;
+  // Ready for a server, so that the next step is to say which one it has.
+  await truth.change(MetalMachineKind, CP_1, ({ metadata }) => void (metadata.finalizers = ['metalmachine.infrastructure.cluster.x-k8s.io']));
+  const of = (owner: object) => aBinding({ metadata: { name }, spec: { metalMachineRef: { kind: 'MetalMachine', namespace: 'default', ...owner } } });
+  await truth.create(ServerBindingKind, of({ name: 'cp-1', uid }));
+  await until(async () => expect(await sidero.resources.get(ServerBindingKind, { name })).toBeDefined());
+  watches.hold(ServerBindingKind);
+  await truth.remove(ServerBindingKind, { name });
+  await truth.create(ServerBindingKind, of({ name: 'cp-2', uid: 'of-cp-2' }));
+  const looked = watches.nextGet(ServerBindingKind, name);
+  while ((await watches.letOnePass(MetalMachineKind)) !== 'MODIFIED');
+  await looked;
+  watches.release();
+  await until(async () => expect((await metalMachine(truth, 'cp-1'))?.spec?.providerID).toBe(`sidero://${other}`));
 });
 
 describe('a server in use', () => {

@@ -3,6 +3,9 @@ import { ServerKind } from '../resources/kinds.ts';
 import type { StageContext } from './context.ts';
 import type { BootPass } from './index.ts';
 
+/** Why a token is not taken when another boot was written down since it was handed out. */
+export const EARLIER_BOOT = 'its boot token is of an earlier boot';
+
 /** Checks a machine's boot token against the record of the boot it was handed to. */
 export async function admit(context: StageContext, claim: { uuid: string; token: string | undefined; address: string }): Promise<BootPass> {
   const { site, log, metrics, stream, now } = context;
@@ -30,5 +33,5 @@ async function judge(context: StageContext, claim: { uuid: string; token: string
   };
   // The cache may not have seen the newest boot yet, so only the API itself can say no.
   if ((await isCurrent(false)) || (await isCurrent(true))) return verdict;
-  return { valid: false, why: 'its boot token is of an earlier boot' } as const;
+  return { valid: false, why: EARLIER_BOOT } as const;
 }

@@ -3,6 +3,7 @@ import { failure, hasCode } from '../errors.ts';
 import type { HardwareReport, ServerDraft, Verdict } from '../hooks.ts';
 import { SERVER_FINALIZER, type Server, ServerKind } from '../resources/kinds.ts';
 import { accept } from './accept.ts';
+import { EARLIER_BOOT } from './admit.ts';
 import { ADOPT_ANNOTATION, isMachineConfirmed } from './adoption.ts';
 import type { StageContext } from './context.ts';
 import type { BootPass, Registration } from './index.ts';
@@ -53,9 +54,17 @@ async function register(context: StageContext, report: HardwareReport, pass: Boo
   return { server, created: true };
 }
 
+// A cache may have admitted the boot that the API knows to be over; written down again, that would have the right to act once more.
+function refuseEarlierBoot({ status }: Server, report: HardwareReport, pass: BootPass): void {
+  const { id } = status?.boot ?? {};
+  if (!pass.proven || !id || id === pass.bootId) return;
+  throw failure('SIDERO_BOOT_TOKEN_INVALID', { uuid: report.uuid, address: report.address, why: EARLIER_BOOT });
+}
+
 async function refresh(context: StageContext, given: { known: Server; report: HardwareReport; pass: BootPass }): Promise<Registration> {
   const { known, report, pass } = given;
   const { resources, stream, now } = context;
+  refuseEarlierBoot(known, report, pass);
   const problem = conflictOf(known, report);
   if (problem && !(await isConfirmed(context, known))) {
     await resources.record(known, {
@@ -111,6 +120,7 @@ async function recordBoot(context: StageContext, given: { server: Server; pass: 
     boot?.id === pass.bootId && now.getTime() - Date.parse(boot.seenAt ?? '') < SEEN_STALE_MS;
   if (isFresh(given.server.status?.boot)) return given.server;
   return context.resources.change(ServerKind, { name: given.server.metadata.name }, (draft) => {
+    refuseEarlierBoot(draft, report, pass);
     const known = draft.status?.boot;
     const boot = known?.id === pass.bootId ? known : { id: pass.bootId, address: report.address, mac: macAt(report), handedAt: seenAt };
     draft.status = { inUse: false, isClean: false, ...draft.status, boot: { ...boot, seenAt } };

@@ -50,7 +50,7 @@ export interface Lifecycle {
   renew(pass: BootPass): Promise<string | undefined>;
   /**
    * Registers a machine: creates its Server, or refreshes the hardware of the one there is, then runs `accept`.
-   * @throws SIDERO_SERVER_UUID_INVALID, SIDERO_SERVER_DUPLICATE
+   * @throws SIDERO_SERVER_UUID_INVALID, SIDERO_SERVER_DUPLICATE, SIDERO_BOOT_TOKEN_INVALID
    */
   discover(report: HardwareReport, pass: BootPass): Promise<Registration>;
   accept(server: Server): Promise<Verdict>;
