@@ -72,7 +72,7 @@ test('nobody is told about a machine that is not there', async () => {
   await expect(explain('nobody')).rejects.toMatchObject({ code: 'SIDERO_METAL_MACHINE_UNNAMED' });
 });
 
-test('the program asks the API of the sidero that runs, and takes nothing', { timeout: 60_000 }, async () => {
+test('the program asks the API of the sidero that runs, and takes nothing', { timeout: 120_000 }, async () => {
   await createMachine(sidero.resources, 'm1', { spec: ofClass });
   await isBound('server-1');
   const folder = await mkdtemp(join(tmpdir(), 'sidero-allocate-'));
@@ -96,7 +96,7 @@ test('the program asks the API of the sidero that runs, and takes nothing', { ti
   }
 });
 
-test('sidero why tells whose machine a server is, and what that one waits for', { timeout: 60_000 }, async () => {
+test('sidero why tells whose machine a server is, and what that one waits for', { timeout: 120_000 }, async () => {
   await createMachine(sidero.resources, 'm1', { spec: ofClass });
   await isBound('server-1');
   const folder = await mkdtemp(join(tmpdir(), 'sidero-why-'));

@@ -34,7 +34,7 @@ const SIDEROLINK: Secret = {
 const render = ({ resources, running }: TestSidero, given: { explain?: boolean; server?: string; name?: string } = {}) =>
   renderFor({ resources, lifecycle: running.kernel.lifecycle }, clusterApiKinds('v1beta1'), { name, ...given });
 
-test('the program prints what is served to stdout, and for which server to stderr', { timeout: 60_000 }, async () => {
+test('the program prints what is served to stdout, and for which server to stderr', { timeout: 120_000 }, async () => {
   await using sidero = await aBoundMachine();
   const folder = await mkdtemp(join(tmpdir(), 'sidero-render-'));
   try {

@@ -166,7 +166,7 @@ describe('deleting', { timeout: 40_000 }, () => {
   });
 });
 
-test('sidero manifests leaves its Cluster and Machine out, which would replace those of Cluster API', { timeout: 60_000 }, async () => {
+test('sidero manifests leaves its Cluster and Machine out, which would replace those of Cluster API', { timeout: 120_000 }, async () => {
   const program = fileURLToPath(new URL('../../core/bin/sidero.js', import.meta.url));
   const env = { ...process.env, SIDERO_CAPS_STANDALONE: 'true' };
   const { stdout } = await promisify(execFile)(process.execPath, ['--conditions=source', program, 'manifests'], { env });
