@@ -8,14 +8,14 @@ export type Transport = 'tcp' | 'udp';
 
 /**
  * Waits until a program has its port, whatever network namespace it is in: the kernel lists the sockets of a process's namespace.
- * @throws SIDERO_SIMULATOR_LATE when it ended, or after 20 s
+ * @throws SIDERO_SIMULATOR_LATE when it ended, or after 60 s
  */
 export async function untilListening(child: Child, { transport, port }: { transport: Transport; port: number }): Promise<void> {
   let outcome: string | undefined;
   void child.exited.then((how) => (outcome = how));
-  const deadline = performance.now() + 20_000;
+  const deadline = performance.now() + 60_000;
   while (!(await listens(child.pid, { transport, port }))) {
-    const why = outcome !== undefined ? `it ended with ${outcome}` : performance.now() > deadline ? 'waited 20 s' : undefined;
+    const why = outcome !== undefined ? `it ended with ${outcome}` : performance.now() > deadline ? 'waited 60 s' : undefined;
     if (why)
       throw failure('SIDERO_SIMULATOR_LATE', {
         name: child.name,

@@ -40,7 +40,7 @@ export async function startManagementPlane(place: Place, options: ManagementPlan
     env: { KUBECONFIG: undefined, ...options.env },
     ...(options.onText ? { onText: options.onText } : {}),
   });
-  await child.line(/sidero serves/, { timeoutMs: 30_000 }).catch(async (thrown: unknown) => {
+  await child.line(/sidero serves/, { timeoutMs: 120_000 }).catch(async (thrown: unknown) => {
     await child.stop();
     throw thrown;
   });
