@@ -56,8 +56,8 @@ export class HeldWatches implements AsyncDisposable {
     const { certPem: cert, keyPem: key } = await makeServerCertificate(authority, ['127.0.0.1']);
     const wire = new Agent({ connect: { ca: api.caPem }, headersTimeout: 0, bodyTimeout: 0 });
     const server = createServer({ cert, key }, (request, response) => {
-      const { plural, isWatch } = askedFor(request);
-      if (request.method === 'GET' && !isWatch) door.#asked.get(plural)?.resolve();
+      const { plural, object, isWatch } = askedFor(request);
+      if (request.method === 'GET' && !isWatch) for (const what of [plural, object]) door.#asked.get(what)?.resolve();
       const gate = isWatch ? door.#gate(plural) : undefined;
       // Whoever asked may be gone.
       forward({ request, response }, { wire, origin: api.url, gate }).catch(() => response.destroy());
@@ -94,6 +94,13 @@ export class HeldWatches implements AsyncDisposable {
     return asked.promise;
   }
 
+  /** Resolves when the API itself is asked for an object. */
+  nextGet({ plural }: Kind<KubeObject>, name: string): Promise<void> {
+    const asked = Promise.withResolvers<void>();
+    this.#asked.set(`${plural}/${name}`, asked);
+    return asked.promise;
+  }
+
   /** Everything that was held is heard. */
   release(): void {
     for (const gate of this.#gates.values()) gate.open();
@@ -111,10 +118,11 @@ export class HeldWatches implements AsyncDisposable {
   }
 }
 
-// The last part of the path of a list or a watch is the kind.
-function askedFor({ url = '/' }: IncomingMessage): { plural: string; isWatch: boolean } {
+// The last part of the path of a list or a watch is the kind, and the last two are kind and name of an object.
+function askedFor({ url = '/' }: IncomingMessage): { plural: string; object: string; isWatch: boolean } {
   const { pathname, searchParams } = new URL(url, 'https://api');
-  return { plural: pathname.split('/').at(-1)!, isWatch: ['1', 'true'].includes(searchParams.get('watch') ?? '') };
+  const parts = pathname.split('/');
+  return { plural: parts.at(-1)!, object: parts.slice(-2).join('/'), isWatch: ['1', 'true'].includes(searchParams.get('watch') ?? '') };
 }
 
 function kubeConfigThrough(kubeConfig: KubeConfig, { port, caPem }: { port: number; caPem: string }): KubeConfig {

@@ -84,7 +84,9 @@ export class KillWorld implements AsyncDisposable {
     const api = await startApiServer({ customResources });
     const front = await layWire(() => world.#life?.running.port);
     const world: KillWorld = new KillWorld({ ...given, api, dataDir, front });
-    await createWithStatus(world.truth, anEnvironment({ spec: { kernel: { url: undefined, args: [] }, initrd: undefined } }));
+    // SideroLink is played too: it is heard when Talos is installed.
+    const kernel = { url: undefined, args: ['siderolink.api=played'] };
+    await createWithStatus(world.truth, anEnvironment({ spec: { kernel, initrd: undefined } }));
     return world;
   }
 
