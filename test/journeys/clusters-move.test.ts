@@ -5,7 +5,7 @@ import { MemoryChassis, SimulatedBmc } from '@sidero/testing/bmc';
 import { expect, test, vi } from 'vitest';
 import { ClusterKind, clusterApiKinds, createCluster, createMachine, MachineKind, metalMachine, setPaused } from './clusters/cluster-api.ts';
 
-const until = (assertion: () => Promise<void>) => vi.waitFor(assertion, { timeout: 15_000, interval: 20 });
+const until = (assertion: () => Promise<void>) => vi.waitFor(assertion, { timeout: 30_000, interval: 20 });
 const SERVER = { name: FIXTURE_UUID };
 /** Owners first, as `clusterctl move` does it. ServerBindings and Servers go by their label, and stay where they were. */
 const MOVED: readonly Kind<KubeObject>[] = [ClusterKind, MetalClusterKind, MachineKind, MetalMachineKind];

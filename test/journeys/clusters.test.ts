@@ -21,7 +21,7 @@ import * as z from 'zod';
 import { ClusterKind, clusterApiKinds, createCluster, createMachine, MachineKind, metalMachine, setPaused } from './clusters/cluster-api.ts';
 
 const namespace = 'default';
-const until = (assertion: () => Promise<void>) => vi.waitFor(assertion, { timeout: 10_000, interval: 20 });
+const until = (assertion: () => Promise<void>) => vi.waitFor(assertion, { timeout: 30_000, interval: 20 });
 /** A clean, free server of that number. */
 const server = (number: number, more: Parameters<typeof aServer>[0] = {}): Server =>
   aServer({ ...more, spec: { hardware: aHardware({ system: { uuid: uuid(number) } }, `machine-${number}`), ...more.spec } });

@@ -9,7 +9,7 @@ import { aBinding, anEnvironment, aServer, type TestSidero, testSidero } from '@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 const uuid = '00000000-0000-4000-8000-00000000000a';
-const until = { timeout: 15_000, interval: 20 };
+const until = { interval: 20 };
 let dataDir: string;
 let web: Server;
 let site: string;

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 
 const classOf = (sidero: TestSidero, name: string): Promise<ServerClass | undefined> =>
   sidero.resources.get(ServerClassKind, { name }, { live: true });
-const until = { timeout: 15_000, interval: 20 };
+const until = { interval: 20 };
 const names = (count: number) => Array.from({ length: count }, (_, index) => `server-${String(index).padStart(3, '0')}`);
 
 test('the class any is there from the start, and again after it was deleted', async () => {

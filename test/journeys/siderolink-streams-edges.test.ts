@@ -16,7 +16,7 @@ import { eventBytes, logConnection, SinkClient } from './siderolink-streams/talo
 // The receivers by themselves, with other limits than those of a plane.
 
 const PLACE: LinkPlace = { host: '127.0.0.1', isMachine: (address) => address !== '127.0.0.1' };
-const until = <T>(check: () => T | Promise<T>): Promise<T> => vi.waitFor(check, { timeout: 15_000, interval: 20 });
+const until = <T>(check: () => T | Promise<T>): Promise<T> => vi.waitFor(check, { timeout: 30_000, interval: 20 });
 const UNAVAILABLE = 14;
 
 const stops: { stop: AbortController; done: Promise<void> }[] = [];

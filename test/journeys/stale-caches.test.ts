@@ -31,7 +31,7 @@ import { StaleRack } from './clusters/stale-rack.ts';
 const SITE = { rebootTimeoutMs: 20_000, powerPollMs: 1000 };
 const CP_1 = { namespace: 'default', name: 'cp-1' };
 const KEEP_DISKS = 'metal.sidero.dev/keep-disks';
-const until = (assertion: () => Promise<void> | void) => vi.waitFor(assertion, { timeout: 15_000, interval: 30 });
+const until = (assertion: () => Promise<void> | void) => vi.waitFor(assertion, { timeout: 30_000, interval: 30 });
 const uuid = (number: number) => `4c4c4544-0000-4000-8000-${String(number).padStart(12, '0')}`;
 const server = (number: number, more: Overrides<Server> = {}): Server =>
   aServer({ ...more, spec: { hardware: aHardware({ system: { uuid: uuid(number) } }, `machine-${number}`), ...more.spec } } as Overrides<Server>);

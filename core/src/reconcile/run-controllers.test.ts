@@ -71,7 +71,7 @@ function run(controller: Partial<Controller<KubeObject>>, options: Partial<RunCo
   });
 }
 
-const until = (assertion: () => void | Promise<void>) => vi.waitFor(assertion, { timeout: 10_000, interval: 5 });
+const until = (assertion: () => void | Promise<void>) => vi.waitFor(assertion, { timeout: 30_000, interval: 5 });
 
 describe('controllers', () => {
   test('watch a kind that comes late once it is there, and nothing before', async () => {

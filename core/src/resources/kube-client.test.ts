@@ -268,7 +268,7 @@ async function aWatcher(options: Parameters<typeof aClient>[0] = {}) {
   return { client, told, stop, watching };
 }
 
-const until = (assertion: () => void | Promise<void>) => vi.waitFor(assertion, { timeout: 10_000, interval: 5 });
+const until = (assertion: () => void | Promise<void>) => vi.waitFor(assertion, { timeout: 30_000, interval: 5 });
 const thing = (name: string, size = 1): Thing => ({ apiVersion: 'test.sidero.dev/v1', kind: 'Thing', metadata: { name }, spec: { size } });
 
 describe('watching', () => {

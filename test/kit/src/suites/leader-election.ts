@@ -19,7 +19,7 @@ type Timing = NonNullable<LeaderOptions['timing']>;
 const PATIENT: Required<Timing> = { leaseMs: 15_000, renewDeadlineMs: 10_000, retryMs: 100 };
 /** For those who lose it, which is waited for. */
 const HASTY: Timing = { leaseMs: 3000, renewDeadlineMs: 2000, retryMs: 100 };
-const until = (assertion: () => void | Promise<void>) => vi.waitFor(assertion, { timeout: 10_000, interval: 10 });
+const until = (assertion: () => void | Promise<void>) => vi.waitFor(assertion, { timeout: 30_000, interval: 10 });
 const log = createLogger({ level: 'silent', destination: new Writable({ write: (_chunk, _encoding, done) => done() }) });
 
 let leases = 0;

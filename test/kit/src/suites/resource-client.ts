@@ -24,7 +24,7 @@ export interface RunningApi {
   close(): Promise<void>;
 }
 
-const until = (assertion: () => void | Promise<void>) => vi.waitFor(assertion, { timeout: 10_000, interval: 10 });
+const until = (assertion: () => void | Promise<void>) => vi.waitFor(assertion, { timeout: 30_000, interval: 10 });
 
 function aClient(api: RunningApi): RunningResourceClient {
   const log = createLogger({ level: 'silent', destination: new Writable({ write: (_chunk, _encoding, done) => done() }) });
