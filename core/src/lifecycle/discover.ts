@@ -21,7 +21,10 @@ export async function discover(context: StageContext, report: HardwareReport, pa
   // A Server that the cache does not know is most likely new; the API refuses to create it when it is not.
   const cached = await context.resources.get(ServerKind, { name: report.uuid });
   const known = cached && (await context.resources.get(ServerKind, { name: report.uuid }, { live: true }));
-  if (known) return refresh(context, { known, report, pass });
+  if (known) {
+    refuseEarlierBoot(known, report, pass);
+    return refresh(context, { known, report, pass });
+  }
   try {
     return await register(context, report, pass);
   } catch (thrown) {
@@ -54,7 +57,8 @@ async function register(context: StageContext, report: HardwareReport, pass: Boo
   return { server, created: true };
 }
 
-// A cache may have admitted the boot that the API knows to be over; written down again, that would have the right to act once more.
+// An old cache may have admitted a boot that the API knows to be over; written down again, that would have the right to act once more.
+// Not for a Server that the cache does not know at all: who gave out the token did not know it either, and could not write down the boot.
 function refuseEarlierBoot({ status }: Server, report: HardwareReport, pass: BootPass): void {
   const { id } = status?.boot ?? {};
   if (!pass.proven || !id || id === pass.bootId) return;
@@ -64,7 +68,6 @@ function refuseEarlierBoot({ status }: Server, report: HardwareReport, pass: Boo
 async function refresh(context: StageContext, given: { known: Server; report: HardwareReport; pass: BootPass }): Promise<Registration> {
   const { known, report, pass } = given;
   const { resources, stream, now } = context;
-  refuseEarlierBoot(known, report, pass);
   const problem = conflictOf(known, report);
   if (problem && !(await isConfirmed(context, known))) {
     await resources.record(known, {
@@ -120,7 +123,6 @@ async function recordBoot(context: StageContext, given: { server: Server; pass: 
     boot?.id === pass.bootId && now.getTime() - Date.parse(boot.seenAt ?? '') < SEEN_STALE_MS;
   if (isFresh(given.server.status?.boot)) return given.server;
   return context.resources.change(ServerKind, { name: given.server.metadata.name }, (draft) => {
-    refuseEarlierBoot(draft, report, pass);
     const known = draft.status?.boot;
     const boot = known?.id === pass.bootId ? known : { id: pass.bootId, address: report.address, mac: macAt(report), handedAt: seenAt };
     draft.status = { inUse: false, isClean: false, ...draft.status, boot: { ...boot, seenAt } };
