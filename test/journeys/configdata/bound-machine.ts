@@ -75,6 +75,9 @@ export async function aBoundMachine(options: TestSideroOptions = {}): Promise<Te
   const sidero = await testSidero({ ...options, objects, plugins: [caps(), withMachines(), ...(options.plugins ?? [])] });
   await createMachine(sidero);
   await expect.poll(() => sidero.resources.get(ServerBindingKind, { name: FIXTURE_UUID })).toBeDefined();
+  // Until then it is told to wait with its boot.
+  const recorded = async () => (await sidero.resources.get(MetalMachineKind, MACHINE, { live: true }))?.spec?.providerID;
+  await expect.poll(recorded).toBe(`sidero://${FIXTURE_UUID}`);
   return sidero;
 }
 
