@@ -240,7 +240,8 @@ test('a released server that nobody can power-cycle says that its old system may
     step: { name: 'NeedsHands' },
     conditions: [expect.objectContaining({ type: 'PowerManagement', status: 'False', reason: 'Unmanaged' })],
   });
-  expect((await eventsOf(sidero)).filter((message) => message.includes('its old system may still run'))).toHaveLength(1);
+  // Its status comes first, and its Events a moment later.
+  await expect.poll(async () => (await eventsOf(sidero)).filter((message) => message.includes('its old system may still run'))).toHaveLength(1);
 });
 
 function ref(key: string) {
