@@ -8,6 +8,8 @@ export interface LinkListener {
    * @throws what ends it before that
    */
   serve(at: LinkPlace, signal: AbortSignal, ready: () => void): Promise<void>;
+  /** TCP port from which the machine at an address in the tunnel is connected now; undefined: it is not. */
+  portOf(address: string): number | undefined;
 }
 
 /** Where a listener is to listen, and whom it may believe. */
@@ -16,4 +18,6 @@ export interface LinkPlace {
   readonly host: string;
   /** Whether an address is in the tunnel, and not our own. */
   isMachine(address: string): boolean;
+  /** Told when a machine has connected: from where is worth knowing. */
+  readonly connected?: () => void;
 }

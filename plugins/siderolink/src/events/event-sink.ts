@@ -34,15 +34,18 @@ const DRAIN_MS = 1000;
 /** The sink of Talos' events: gRPC. An event is acknowledged once what it says is written; until then the machine sends it again. */
 export function eventSink(options: EventSinkOptions): LinkListener {
   const meters = eventMeters(options.metrics, KNOWN_TYPES());
+  const connections = new MachineConnections({ each: CONNECTIONS_EACH, onClose: meters.refused });
   const publish = createPublish({ ...options, meters, isFiltered: addressFilter(options.negativeAddressFilter) });
   return {
     name: 'event sink',
     port: options.port,
-    serve: (place, signal, ready) => serveSink({ ...options, publish, meters, place, signal, ready }),
+    serve: (place, signal, ready) => serveSink({ ...options, connections, publish, meters, place, signal, ready }),
+    portOf: (address) => connections.portOf(address),
   };
 }
 
 interface Serving extends Pick<EventSinkOptions, 'directory' | 'port' | 'log'> {
+  readonly connections: MachineConnections;
   readonly publish: (request: Uint8Array, peer: Peer) => Promise<void>;
   readonly meters: EventMeters;
   readonly place: LinkPlace;
@@ -51,10 +54,9 @@ interface Serving extends Pick<EventSinkOptions, 'directory' | 'port' | 'log'> {
 }
 
 async function serveSink(serving: Serving): Promise<void> {
-  const { directory, meters, place, port, signal, ready } = serving;
+  const { connections, directory, meters, place, port, signal, ready } = serving;
   const grpc = grpcServer(serving);
   const injector = grpc.createConnectionInjector(ServerCredentials.createInsecure());
-  const connections = new MachineConnections({ each: CONNECTIONS_EACH, onClose: meters.refused });
   const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 }, (socket) => {
     socket.on('error', () => undefined);
     const address = clientAddress(socket.remoteAddress ?? '');
@@ -63,6 +65,7 @@ async function serveSink(serving: Serving): Promise<void> {
       return void socket.destroy();
     }
     connections.add(address, socket);
+    place.connected?.();
     injector.injectConnection(socket);
   });
   server.maxConnections = MAX_CONNECTIONS;

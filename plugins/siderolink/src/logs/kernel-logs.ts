@@ -46,11 +46,12 @@ export function kernelLogs(given: KernelLogOptions): LinkListener {
   const meters = logMeters(given.metrics);
   const options: SenderOptions = { ...given, meters, annotate: createAnnotate() };
   const { connectionsEach: each = 4, idleMs = 24 * 3_600_000 } = given;
+  const connections = new MachineConnections({ each, idleMs, onClose: meters.refused, onCount: meters.connections });
   return {
     name: 'kernel logs',
     port: given.port,
+    portOf: (address) => connections.portOf(address),
     async serve(place, signal, ready) {
-      const connections = new MachineConnections({ each, idleMs, onClose: meters.refused, onCount: meters.connections });
       const server = createServer({ keepAlive: true, keepAliveInitialDelay: 30_000 }, (socket) => accept(socket, { place, connections, options }));
       server.maxConnections = MAX_CONNECTIONS;
       server.on('drop', () => meters.refused('limit'));
@@ -89,6 +90,7 @@ function accept(socket: Socket, { place, connections, options }: Accepting): voi
     return;
   }
   connections.add(address, socket);
+  place.connected?.();
   void new Sender(address, socket, options).read();
 }
 

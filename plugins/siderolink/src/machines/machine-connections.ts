@@ -39,6 +39,11 @@ export class MachineConnections {
     if (open.length > each) this.#close(open[0]!, 'limit');
   }
 
+  /** Port of the last one of an address. */
+  portOf(address: string): number | undefined {
+    return [...(this.#byAddress.get(address) ?? [])].at(-1)?.remotePort;
+  }
+
   /** The address is nobody's any more. */
   closeOf(address: string): void {
     for (const socket of this.#byAddress.get(address) ?? []) this.#close(socket, 'gone');

@@ -3,6 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { LinkNetwork } from '../installation/network.ts';
 import type { PeerSetting, PeerState, Tunnel } from '../tunnel/tunnel.ts';
 import { changesBetween } from './changes.ts';
+import type { Call } from './hang-up.ts';
+import { connectionsOf } from './link-connections.ts';
 import type { PeerNotes } from './peer-notes.ts';
 import type { PeerMeters } from './peer-meters.ts';
 import { type WantedPeer, wantedPeers } from './wanted-peers.ts';
@@ -98,6 +100,17 @@ export class PeerKeeper {
     return this.#keys.has(address);
   }
 
+  /** Has the machines looked at soon: one has news. */
+  lookSoon(): void {
+    this.#quickUntil = performance.now() + QUICK_MS;
+    this.#wakeLook();
+  }
+
+  /** Connections that machines had, as far as they are written down. */
+  calls(): readonly Call[] {
+    return [...this.#wanted.values()].flatMap(({ address, connections }) => connectionsOf(connections).map((one) => ({ ...one, address })));
+  }
+
   /** Follows the ServerBindings and the device until `signal` aborts. @throws SIDERO_SIDEROLINK_TUNNEL_FAILED */
   async run(signal: AbortSignal): Promise<void> {
     const { promise: failed, reject } = Promise.withResolvers<never>();
@@ -108,6 +121,8 @@ export class PeerKeeper {
   async #look(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const states = await this.#options.tunnel.peers();
+      // After a pause that was none of ours, another replica may have the tunnel.
+      if (signal.aborted) return;
       if (this.#differs(states)) await this.#alone(() => this.#repair());
       await this.#alone(() => this.#endGreetings(states));
       this.#options.notes.see(states, this.#wanted);
@@ -149,8 +164,7 @@ export class PeerKeeper {
       }
       this.#index();
       for (const change of changes) this.#tell(change.publicKey, 'remove' in change ? undefined : change.address);
-      this.#quickUntil = performance.now() + QUICK_MS;
-      this.#wakeLook();
+      this.lookSoon();
     }
     this.#complain(bindings, problems);
     this.#options.meters.countTokens(bindings);

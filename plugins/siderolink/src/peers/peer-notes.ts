@@ -1,5 +1,6 @@
 import { messageOf, ServerBindingKind, type Sidero } from '@sidero/core';
 import type { PeerState } from '../tunnel/tunnel.ts';
+import { CONNECTIONS_ANNOTATION } from './link-connections.ts';
 import { LINK_ANNOTATION, linkNews, type LinkState, linkText } from './link-state.ts';
 import { ENDPOINT_ANNOTATION, type WantedPeer } from './wanted-peers.ts';
 
@@ -12,15 +13,25 @@ const WRITES = 50;
 interface News {
   readonly peer: WantedPeer;
   readonly endpoint?: string | undefined;
+  readonly connections?: string | undefined;
   readonly link?: LinkState | undefined;
 }
 
+export interface PeerNotesOptions {
+  /** The connections of the machine at an address in the tunnel, as CONNECTIONS_ANNOTATION has them. Default: none. */
+  readonly connectionsOf?: (address: string) => string;
+  /** A monotonic clock in ms. */
+  readonly now?: () => number;
+}
+
 /**
- * Writes down where each machine's WireGuard was, so that after a restart of ours, or of the tunnel, we speak first; and since when it is heard,
- * for people. In memory, and as annotations of the ServerBinding: another replica may lead next, and they die with the allocation.
+ * Writes down where each machine's WireGuard was, so that after a restart of ours, or of the tunnel, we speak first; what connections it has, so that
+ * it waits for no answer of who is gone; and since when it is heard, for people. In memory, and as annotations of the ServerBinding: another replica
+ * may lead next, and they die with the allocation.
  */
 export class PeerNotes {
   readonly #sidero: Pick<Sidero, 'resources' | 'log'>;
+  readonly #connectionsOf: (address: string) => string;
   readonly #now: () => number;
   /** By key: where it was last, and since when the device has it. */
   #endpoints = new Map<string, string>();
@@ -29,9 +40,9 @@ export class PeerNotes {
   readonly #written = new Map<string, Omit<News, 'peer'> & { readonly endpointAtMs: number }>();
   #isWriting = false;
 
-  /** `now` is a monotonic clock in ms. */
-  constructor(sidero: Pick<Sidero, 'resources' | 'log'>, now: () => number = () => performance.now()) {
+  constructor(sidero: Pick<Sidero, 'resources' | 'log'>, { connectionsOf = () => '', now = () => performance.now() }: PeerNotesOptions = {}) {
     this.#sidero = sidero;
+    this.#connectionsOf = connectionsOf;
     this.#now = now;
   }
 
@@ -62,7 +73,10 @@ export class PeerNotes {
     const at = endpointOf(state);
     const isElsewhere = at !== undefined && at !== (before?.endpoint ?? peer.endpoint);
     const endpoint = isElsewhere && (before?.endpoint === undefined || this.#now() - before.endpointAtMs >= AGAIN_MS) ? at : undefined;
-    return link || endpoint ? { peer, link, endpoint } : undefined;
+    const open = this.#connectionsOf(peer.address);
+    // Those that were closed are kept: they do no harm.
+    const connections = open === '' || open === (before?.connections ?? peer.connections) ? undefined : open;
+    return link || endpoint || connections ? { peer, link, endpoint, connections } : undefined;
   }
 
   async #write(news: readonly News[]): Promise<void> {
@@ -71,14 +85,15 @@ export class PeerNotes {
     this.#isWriting = false;
   }
 
-  async #writeOne({ peer, endpoint, link }: News): Promise<void> {
+  async #writeOne({ peer, ...news }: News): Promise<void> {
     const before = this.#written.get(peer.binding);
     this.#written.delete(peer.binding);
-    const endpointAtMs = endpoint ? this.#now() : (before?.endpointAtMs ?? 0);
-    this.#written.set(peer.binding, { endpoint: endpoint ?? before?.endpoint, link: link ?? before?.link, endpointAtMs });
+    const { connections = before?.connections, endpoint = before?.endpoint, link = before?.link } = news;
+    const endpointAtMs = news.endpoint ? this.#now() : (before?.endpointAtMs ?? 0);
+    this.#written.set(peer.binding, { connections, endpoint, link, endpointAtMs });
     const [oldest] = this.#written.keys();
     if (this.#written.size > 10_000 && oldest !== undefined) this.#written.delete(oldest);
-    const annotations = { ...(endpoint && { [ENDPOINT_ANNOTATION]: endpoint }), ...(link && { [LINK_ANNOTATION]: linkText(link) }) };
+    const annotations = annotationsOf(news);
     await this.#sidero.resources
       .change(ServerBindingKind, { name: peer.uuid }, (draft) => {
         if (draft.metadata.uid !== peer.binding) return false;
@@ -90,6 +105,14 @@ export class PeerNotes {
         this.#sidero.log.debug({ server: peer.uuid, problem: messageOf(thrown) }, 'what is known of a machine could not be written down');
       });
   }
+}
+
+function annotationsOf({ connections, endpoint, link }: Omit<News, 'peer'>): Readonly<Record<string, string>> {
+  return {
+    ...(connections && { [CONNECTIONS_ANNOTATION]: connections }),
+    ...(endpoint && { [ENDPOINT_ANNOTATION]: endpoint }),
+    ...(link && { [LINK_ANNOTATION]: linkText(link) }),
+  };
 }
 
 // Packets that come in a stream seem to come from ourselves: that is nowhere to speak to.

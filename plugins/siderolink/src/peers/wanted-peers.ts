@@ -1,6 +1,7 @@
 import type { ServerBinding } from '@sidero/core';
 import { parseKey } from '../installation/keys.ts';
 import { canonicalAddress, type LinkNetwork, withoutPrefix } from '../installation/network.ts';
+import { CONNECTIONS_ANNOTATION } from './link-connections.ts';
 import { LINK_ANNOTATION, type LinkState, linkStateOf } from './link-state.ts';
 
 /** Annotation of a binding: where the machine's WireGuard was last, `host:port`. After a restart we speak first. */
@@ -15,6 +16,8 @@ export interface WantedPeer {
   /** Without prefix length. */
   readonly address: string;
   readonly endpoint?: string;
+  /** As CONNECTIONS_ANNOTATION has them. */
+  readonly connections?: string;
   readonly link?: LinkState;
 }
 
@@ -48,8 +51,10 @@ export function wantedPeers(bindings: readonly ServerBinding[], network: Pick<Li
     for (const owned of [parsed.key, address]) owners.set(owned, uuid);
     const { uid = '', annotations } = binding.metadata;
     const endpoint = annotations?.[ENDPOINT_ANNOTATION];
+    const connections = annotations?.[CONNECTIONS_ANNOTATION];
     const link = linkStateOf(annotations?.[LINK_ANNOTATION]);
-    peers.set(parsed.key, { uuid, binding: uid, publicKey: parsed.key, address, ...(endpoint && { endpoint }), ...(link && { link }) });
+    const known = { ...(endpoint && { endpoint }), ...(connections && { connections }), ...(link && { link }) };
+    peers.set(parsed.key, { uuid, binding: uid, publicKey: parsed.key, address, ...known });
   }
   return { peers, problems };
 }

@@ -5,6 +5,8 @@ import { canonicalAddress } from '../installation/network.ts';
 import { SECRET_REF, TUNNEL_REASON } from '../installation/secret.ts';
 import type { LinkListener, LinkPlace } from '../link.ts';
 import { PeerNotes } from '../peers/peer-notes.ts';
+import { hangUp } from '../peers/hang-up.ts';
+import { connectionsText, type LinkConnection } from '../peers/link-connections.ts';
 import { PeerKeeper } from '../peers/peer-keeper.ts';
 import { type PeerMeters, peerMeters } from '../peers/peer-meters.ts';
 import type { SideroLinkOptions } from '../plugin.ts';
@@ -56,7 +58,7 @@ class TunnelRunner {
     const { metrics, log } = given.sidero;
     this.#given = given;
     this.#open = chooseTunnel(given.options.tunnel, log);
-    this.#notes = new PeerNotes(given.sidero);
+    this.#notes = new PeerNotes(given.sidero, { connectionsOf: (address) => connectionsText(connectionsAt(address, given.listeners)) });
     this.#meters = peerMeters(given.sidero);
     this.#isUp = metrics.gauge('sidero_siderolink_up', 'Whether this replica has the tunnel: 1 or 0.');
     this.#restarted = metrics.counter('sidero_siderolink_restarts_total', 'Times that the tunnel was made anew, by cause.', ['cause']);
@@ -91,7 +93,7 @@ class TunnelRunner {
     sidero.log.info({ tunnel: tunnel.kind, interface: plan.interface, address, port: plan.port }, 'SideroLink is up');
     this.#record('Normal', `The tunnel is up (${tunnel.kind}).`);
     ready();
-    const serving = this.#serve(installation, AbortSignal.any([signal, life.signal]));
+    const serving = this.#serve(installation, keeper, AbortSignal.any([signal, life.signal]));
     try {
       const cause = await this.#live({ tunnel, keeper, signal: AbortSignal.any([signal, life.signal]) });
       if (signal.aborted) return 'ended';
@@ -120,8 +122,10 @@ class TunnelRunner {
   }
 
   /** Settles once all listeners have ended after the abort. */
-  async #serve({ serverAddress, network }: KnownInstallation, signal: AbortSignal): Promise<void> {
-    const place: LinkPlace = { host: serverAddress, isMachine: (from) => network.isMachine(canonicalAddress(from) ?? '') };
+  async #serve({ serverAddress: host, network }: KnownInstallation, keeper: PeerKeeper, signal: AbortSignal): Promise<void> {
+    await hangUp(keeper.calls(), { host, signal });
+    const isMachine = (from: string) => network.isMachine(canonicalAddress(from) ?? '');
+    const place: LinkPlace = { host, isMachine, connected: () => keeper.lookSoon() };
     await Promise.all(this.#given.listeners.map((listener) => this.#listen(listener, place, signal)));
   }
 
@@ -162,4 +166,11 @@ class TunnelRunner {
     if (!isHopeless) this.#restarted({ cause: 'failure' });
     return isHopeless ? AGAIN_MS : 0;
   }
+}
+
+function connectionsAt(address: string, listeners: readonly LinkListener[]): readonly LinkConnection[] {
+  return listeners.flatMap(({ port: ownPort, portOf }) => {
+    const machinePort = portOf(address);
+    return machinePort === undefined ? [] : [{ ownPort, machinePort }];
+  });
 }
