@@ -19,10 +19,9 @@ import {
   ServerKind,
 } from '@sidero/core';
 import { ProvisionRequestSchema, type ProvisionResponse, ProvisionService, serviceDefinition } from '@sidero/plugin-siderolink/protocol';
-import { aBinding, aServer } from '@sidero/testing';
+import { aBinding, aServer, freePorts } from '@sidero/testing';
 import { createNamespace, forward, type ManagementPlane, type Namespace, type Place, startManagementPlane } from '@sidero/testing/qemu';
 import { streamAt } from '../../journeys/siderolink-provision/plane.ts';
-import { freePorts } from '../loopback.ts';
 import { type LinkEventName, startTalosMachines, type TalosBoot, type TalosEvent, type TalosMachines } from '../talos/talos-machines.ts';
 import type { Observed } from './observer.ts';
 
@@ -222,20 +221,8 @@ export class LinkSite implements AsyncDisposable {
 
   async #bindAll(): Promise<void> {
     for (let index = 0; index < this.uuids.length; index += 20)
-      await Promise.all(this.uuids.slice(index, index + 20).map((uuid) => this.#bind(uuid)));
+      await Promise.all(this.uuids.slice(index, index + 20).map((uuid) => bindServer(this.resources, uuid)));
     this.#address = await addressOf(this.server, this.device);
-  }
-
-  async #bind(uuid: string): Promise<void> {
-    const name = metalMachineOf(uuid);
-    const { apiVersion, kind } = MachineKind;
-    const machine = await this.resources.create(MachineKind, { apiVersion, kind, metadata: { name: machineOf(uuid), namespace: 'default' } });
-    const ownerReferences = [{ apiVersion, kind, name: machineOf(uuid), uid: machine.metadata.uid! }];
-    const metadata = { name, namespace: 'default', labels: { 'cluster.x-k8s.io/cluster-name': CLUSTER }, ownerReferences };
-    await this.resources.create(MetalMachineKind, { apiVersion: MetalMachineKind.apiVersion, kind: MetalMachineKind.kind, metadata });
-    await this.resources.create(ServerKind, aServer({ metadata: { name: uuid } }));
-    const spec = { metalMachineRef: { kind: 'MetalMachine', namespace: 'default', name } };
-    await this.resources.create(ServerBindingKind, aBinding({ metadata: { name: uuid }, spec }));
   }
 }
 
@@ -312,7 +299,8 @@ function clientOf({ dir }: Prepared, stack: AsyncDisposableStack): ResourceClien
   return client;
 }
 
-async function addressOf(server: Namespace, device: string): Promise<string> {
+/** Of the server in the tunnel, once the interface has it. */
+export async function addressOf(server: Namespace, device: string): Promise<string> {
   const deadline = Date.now() + 30_000;
   for (;;) {
     const text = await server.run(['ip', '-j', '-6', 'address', 'show', 'dev', device, 'scope', 'global']).catch(() => '[]');
@@ -334,6 +322,19 @@ function commandLine(pid: string): string {
 
 function residentMiB(pid: number): number {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024;
+}
+
+/** Makes a server that is bound to a machine of the cluster. */
+export async function bindServer(resources: ResourceClient, uuid: string): Promise<void> {
+  const name = metalMachineOf(uuid);
+  const { apiVersion, kind } = MachineKind;
+  const machine = await resources.create(MachineKind, { apiVersion, kind, metadata: { name: machineOf(uuid), namespace: 'default' } });
+  const ownerReferences = [{ apiVersion, kind, name: machineOf(uuid), uid: machine.metadata.uid! }];
+  const metadata = { name, namespace: 'default', labels: { 'cluster.x-k8s.io/cluster-name': CLUSTER }, ownerReferences };
+  await resources.create(MetalMachineKind, { apiVersion: MetalMachineKind.apiVersion, kind: MetalMachineKind.kind, metadata });
+  await resources.create(ServerKind, aServer({ metadata: { name: uuid } }));
+  const spec = { metalMachineRef: { kind: 'MetalMachine', namespace: 'default', name } };
+  await resources.create(ServerBindingKind, aBinding({ metadata: { name: uuid }, spec }));
 }
 
 /** The events of that name, of one machine or of all. */

@@ -9,7 +9,7 @@ export type Observed =
   | { readonly type: 'talos'; readonly uuid?: string; readonly id: string; readonly kind: string; readonly line: string };
 
 /** Kinds that names come from. */
-const KINDS = ['crds/metalmachines.yaml', 'standalone/machines.yaml'].map(
+export const KINDS = ['crds/metalmachines.yaml', 'standalone/machines.yaml'].map(
   (file) => new URL(`../../../plugins/caps/manifests/${file}`, import.meta.url),
 );
 
