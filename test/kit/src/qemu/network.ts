@@ -93,7 +93,10 @@ async function removeLeftovers(): Promise<void> {
   for (const name of await readdir(tmpdir())) {
     const owner = new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1];
     const folder = join(tmpdir(), name);
-    if (owner && !isAlive(Number(owner)) && (await stat(folder)).uid === process.getuid?.()) await rm(folder, { recursive: true, force: true });
+    if (!owner || isAlive(Number(owner))) continue;
+    // Somebody else may sweep as well.
+    const found = await stat(folder).catch(() => undefined);
+    if (found?.uid === process.getuid?.()) await rm(folder, { recursive: true, force: true });
   }
 }
 
