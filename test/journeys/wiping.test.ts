@@ -103,6 +103,8 @@ describe('a wipe on record', () => {
   test('ends with the evidence of every disk, and a second report of it changes nothing', async () => {
     const { lifecycle, pass, server } = await handed();
     await lifecycle.wiped(pass, allDone());
+    // The loop has said its part by then.
+    await expect.poll(async () => (await server()).status?.step?.name).toBe('Clean');
     const { status, metadata } = await server();
     expect(status).toMatchObject({ isClean: true, wipe: { state: 'done', disks: devices.map(() => ({ state: 'done', samples: 60, seconds: 9 })) } });
     await lifecycle.wiped(pass, allDone());
