@@ -1,7 +1,7 @@
 import { status } from '@grpc/grpc-js';
 import { SecretKind } from '@sidero/core';
 import { siderolink } from '@sidero/plugin-siderolink';
-import { aBinding, aBootRequest, aServer, FIXTURE_UUID } from '@sidero/testing';
+import { aBinding, aBootRequest, aServer, FIXTURE_UUID, freePorts } from '@sidero/testing';
 import { describe, expect, test } from 'vitest';
 import { ask, aBoundMachine, BOOTSTRAP, CONFIG, configPathOf } from './configdata/bound-machine.ts';
 import { aKey, boundServer, linkPlane, refusal, streamAt, theEnvironment } from './siderolink-provision/plane.ts';
@@ -216,13 +216,14 @@ describe('siderolink.api= of the user in an Environment', () => {
 
 describe('what a bound machine is told', () => {
   test('at a network boot: where to join, with its token, where its kernel log and its events go', async () => {
-    await using sidero = await linkPlane({ siderolink: { logPort: 14_001, eventPort: 14_002 } });
+    const [logPort = 0, eventPort = 0] = await freePorts(2);
+    await using sidero = await linkPlane({ siderolink: { logPort, eventPort } });
     const plan = await sidero.lifecycle.boot(aBootRequest());
     expect(plan).toMatchObject({
       args: [
         `siderolink.api=127.0.0.1:${sidero.ports.http}?jointoken=${await sidero.token()}`,
-        'talos.logging.kernel=tcp://127.0.0.1:14001',
-        'talos.events.sink=127.0.0.1:14002',
+        `talos.logging.kernel=tcp://127.0.0.1:${logPort}`,
+        `talos.events.sink=127.0.0.1:${eventPort}`,
       ],
     });
   });
@@ -234,18 +235,20 @@ describe('what a bound machine is told', () => {
   });
 
   test('in its configuration: the same, in documents', async () => {
-    await using sidero = await linkPlane({ siderolink: { logPort: 14_001, eventPort: 14_002 } });
+    const [logPort = 0, eventPort = 0] = await freePorts(2);
+    await using sidero = await linkPlane({ siderolink: { logPort, eventPort } });
     const { documents } = await sidero.lifecycle.bind(await sidero.binding());
     expect(documents).toEqual([
       `apiVersion: v1alpha1\nkind: SideroLinkConfig\napiUrl: grpc://127.0.0.1:${sidero.ports.http}?jointoken=${await sidero.token()}\n`,
-      "apiVersion: v1alpha1\nkind: EventSinkConfig\nendpoint: '127.0.0.1:14002'\n",
-      'apiVersion: v1alpha1\nkind: KmsgLogConfig\nname: remote-log\nurl: tcp://127.0.0.1:14001\n',
+      `apiVersion: v1alpha1\nkind: EventSinkConfig\nendpoint: '127.0.0.1:${eventPort}'\n`,
+      `apiVersion: v1alpha1\nkind: KmsgLogConfig\nname: remote-log\nurl: tcp://127.0.0.1:${logPort}\n`,
     ]);
   });
 
   test('in the configuration that it fetches: behind all patches, over a SideroLinkConfig of the bootstrap provider', async () => {
     const link = 'apiVersion: v1alpha1\nkind: SideroLinkConfig\napiUrl: https://omni.example?jointoken=theirs\n';
-    const plugins = [siderolink({ tunnel: 'loopback', logPort: 14_001, eventPort: 14_002 })];
+    const [logPort = 0, eventPort = 0] = await freePorts(2);
+    const plugins = [siderolink({ tunnel: 'loopback', logPort, eventPort })];
     await using sidero = await aBoundMachine({ plugins });
     await sidero.resources.change(SecretKind, BOOTSTRAP, (draft) => {
       draft.data = { value: Buffer.from(`${CONFIG}---\n${link}`).toString('base64') };
@@ -254,7 +257,7 @@ describe('what a bound machine is told', () => {
     expect(code).toBe(200);
     expect(body).toMatch(new RegExp(`apiUrl: grpc://127\\.0\\.0\\.1:${sidero.ports.http}\\?jointoken=[\\w-]{43}\n`));
     expect(body).toContain('kind: EventSinkConfig');
-    expect(body).toContain('url: tcp://127.0.0.1:14001');
+    expect(body).toContain(`url: tcp://127.0.0.1:${logPort}`);
     expect(body.split('kind: SideroLinkConfig')).toHaveLength(2);
   });
 
