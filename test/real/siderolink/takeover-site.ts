@@ -234,10 +234,24 @@ export class Replica {
     ];
   }
 
-  /** Connections to a port of its host that have something which nobody has read yet. */
+  /** Connections of machines through the tunnel, by their address: its port and theirs, `4002/51234`. */
+  async connections(): Promise<ReadonlyMap<string, readonly string[]>> {
+    const found = new Map<string, string[]>();
+    for (const { own, address, port } of await this.#established()) found.set(address, [...(found.get(address) ?? []), `${own}/${port}`]);
+    return found;
+  }
+
+  /** How many of those to a port of its have something that nobody has read yet. */
   async unreadConnections(port: number): Promise<number> {
-    const rows = await this.space.run(['ss', '-Hnt', 'state', 'established', `sport = :${port}`]);
-    return rows.split('\n').filter((row) => /^\s*[1-9]/.test(row)).length;
+    return (await this.#established()).filter(({ own, unread }) => own === String(port) && unread !== '0').length;
+  }
+
+  async #established(): Promise<readonly { unread: string; own: string; address: string; port: string }[]> {
+    const rows = await this.space.run(['ss', '-Hnt', 'state', 'established', '( sport = :4001 or sport = :4002 )']);
+    return rows.split('\n').flatMap((row) => {
+      const [, unread = '', own = '', address = '', port = ''] = /^(\d+)\s+\d+\s+\S+:(\d+)\s+\[(\S+)\]:(\d+)/.exec(row.trim()) ?? [];
+      return port === '' ? [] : [{ unread, own, address, port }];
+    });
   }
 
   /** The stream as it saw it, over all its lives. */
