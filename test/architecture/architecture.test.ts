@@ -11,6 +11,7 @@ import {
   onlyStagesCallHooks,
   runningLines,
   type Rule,
+  waitsSayHowLong,
 } from './rules.ts';
 import { packages, parseSource, paths, ROOT, type SourceFile, sources } from './source-tree.ts';
 
@@ -79,6 +80,10 @@ describe('who calls whom', () => {
 describe('how it is written', () => {
   test('exports are named', () => {
     expect(verdict(noDefaultExport, all)).toBe('');
+  });
+
+  test('waits of tests say how long', () => {
+    expect(verdict(waitsSayHowLong, all)).toBe('');
   });
 
   test('names of files and folders say what is inside', () => {
@@ -197,6 +202,12 @@ describe('the rules themselves', () => {
     expect(
       builtinIsWrittenAsAPlugin.breaches(file('core/src/builtin/x.ts', `import { a } from '../errors.ts'; import { b } from '../index.ts';`)),
     ).toHaveLength(1);
+  });
+
+  test('see a wait without a limit of its own', () => {
+    const seen = (text: string) => waitsSayHowLong.breaches(file('test/a.test.ts', text)).length;
+    expect([seen('await vi.waitFor(look);'), seen('await vi.waitUntil(look, { interval: 5 });')]).toEqual([1, 1]);
+    expect(seen('await vi.waitFor(look, { timeout }); await vi.waitFor(look, late); await vi.waitFor(look, { ...late, interval: 5 });')).toBe(0);
   });
 
   test('count lines that run', () => {

@@ -124,6 +124,22 @@ export const noDefaultExport: Rule = {
       : file.nodes.filter(({ type }) => type === 'ExportDefaultDeclaration').map((node) => breach(file, node, 'has a default export')),
 };
 
+/** Vitest's own limit of a second is one that a busy host exceeds now and then. */
+export const waitsSayHowLong: Rule = {
+  says: 'vi.waitFor and vi.waitUntil say how long they wait',
+  instead: "wait with expect.poll, whose limit is the configuration's, or give a timeout",
+  breaches: (file) =>
+    methodCalls(file)
+      .filter(({ method, object }) => ['waitFor', 'waitUntil'].includes(method) && file.textOf(object) === 'vi')
+      .filter(({ node }) => !saysHowLong(file, (node['arguments'] as readonly Node[])[1]))
+      .map(({ node }) => breach(file, node, 'waits as long as Vitest likes')),
+};
+
+// Options that stand elsewhere have a name, which says it.
+function saysHowLong(file: SourceFile, options: Node | undefined): boolean {
+  return options !== undefined && (options.type !== 'ObjectExpression' || /\btimeout\b|\.\.\./.test(file.textOf(options)));
+}
+
 /** Words that say nothing about what is inside. */
 const EMPTY_WORDS = ['util', 'utils', 'helper', 'helpers', 'common', 'manager', 'managers', 'base', 'impl', 'info', 'misc', 'shared'];
 
