@@ -42,8 +42,8 @@ export interface TunnelSite extends AsyncDisposable {
   ended(): Promise<string>;
   /** What the management plane said so far. */
   log(): string;
-  /** Settles once the tunnel came up so often since the first start. */
-  up(times: number): Promise<void>;
+  /** Does something that makes the tunnel anew, and settles once it came up again. */
+  untilUpAgain(act: () => Promise<unknown>): Promise<void>;
 }
 
 export interface TunnelSiteOptions {
@@ -110,8 +110,11 @@ async function startOn(
     stop,
     ended: () => plane!.exited,
     log: () => log.join(''),
-    up: async (times) => {
-      await expect.poll(() => log.join('').split('SideroLink is up').length - 1).toBeGreaterThanOrEqual(times);
+    untilUpAgain: async (act) => {
+      const ups = () => log.join('').split('SideroLink is up').length;
+      const before = ups();
+      await act();
+      await expect.poll(ups).toBeGreaterThan(before);
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };

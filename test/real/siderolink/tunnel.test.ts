@@ -92,8 +92,7 @@ describe.skipIf(!isPossible)('WireGuard in user space', () => {
 
   test('after a crash of ours machines are back without a packet of theirs', async () => {
     await site.kill();
-    await site.start();
-    await site.up(3);
+    await site.untilUpAgain(site.start);
     await expect.poll(peers).toEqual([node.publicKey]);
     await expect.poll(async () => site.server.run(['wg', 'show', site.device, 'latest-handshakes']), { interval: 50 }).not.toMatch(/\t0\n/);
     await node.ping();
@@ -103,11 +102,12 @@ describe.skipIf(!isPossible)('WireGuard in user space', () => {
 
   test('another Secret, as a move brings it, makes another tunnel, in which machines get other addresses', async () => {
     const twice = (text: string) => Buffer.from(text).toString('base64');
-    await site.resources.change(SecretKind, { namespace: 'default', name: 'siderolink' }, (draft) => {
-      const [id, key] = ['AKfdafTbmPeEqjtDc3OPGK9FriGO7CCBBIOZG4RjgmY=', '0M9lxAwrpWHCs8MnmZGtC/Vc+FRPS9S40wnHSM0CwG8='];
-      draft.data = { 'installation-id': twice(id), 'private-key': twice(key) };
-    });
-    await site.up(4);
+    const [id, key] = ['AKfdafTbmPeEqjtDc3OPGK9FriGO7CCBBIOZG4RjgmY=', '0M9lxAwrpWHCs8MnmZGtC/Vc+FRPS9S40wnHSM0CwG8='] as const;
+    await site.untilUpAgain(() =>
+      site.resources.change(SecretKind, { namespace: 'default', name: 'siderolink' }, (draft) => {
+        draft.data = { 'installation-id': twice(id), 'private-key': twice(key) };
+      }),
+    );
     expect(await site.server.run(['wg', 'show', site.device, 'public-key'])).toBe('ze3mghJ7ABkWOhrfQukVRjEvMIHvPSF3E1W1VzApD1U=\n');
     expect(await peers()).toEqual([]);
     await node.join(uuidOf(1));
