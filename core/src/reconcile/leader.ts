@@ -111,9 +111,9 @@ export interface LeaderOptions {
  */
 export async function runAsLeader(options: LeaderOptions): Promise<void> {
   const candidate = new Candidate(options);
-  while (await candidate.acquire()) {
-    const end = await candidate.term();
-    if (end === 'done') return;
+  for (;;) {
+    const since = await candidate.acquire();
+    if (since === undefined || (await candidate.term(since)) === 'done') return;
   }
 }
 
@@ -133,28 +133,29 @@ class Candidate {
     this.#log = options.log.child({ lease: options.lease.name, identity: options.identity });
   }
 
-  /** Resolves true once the Lease is ours, false when the signal aborted first. */
-  async acquire(): Promise<boolean> {
+  /** Resolves once the Lease is ours, with when we began to ask for it (of `performance.now`); undefined when the signal aborted first. */
+  async acquire(): Promise<number | undefined> {
     const { signal } = this.#options;
     while (!signal.aborted) {
-      const until = performance.now() + this.#timing.renewDeadlineMs;
+      const begun = performance.now();
+      const until = begun + this.#timing.renewDeadlineMs;
       const attempt = this.#attempt(() => performance.now() < until && !signal.aborted);
       const outcome = await within(this.#timing.renewDeadlineMs, attempt, signal);
       // What was under way when we are stopped may still make us the holder, who then has to release the Lease.
-      if ((outcome ?? (signal.aborted && (await within(RELEASE_TIMEOUT_MS, attempt)))) === 'ours') return true;
+      if ((outcome ?? (signal.aborted && (await within(RELEASE_TIMEOUT_MS, attempt)))) === 'ours') return begun;
       // Candidates that started together come apart.
       await delay(this.#timing.retryMs * (1 + 1.2 * Math.random()), undefined, { signal }).catch(() => {});
     }
-    return false;
+    return undefined;
   }
 
-  /** Leads until the Lease is lost, the signal aborts, or `lead` ends. */
-  async term(): Promise<'lost' | 'done'> {
+  /** Leads until the Lease, ours since then, is lost, the signal aborts, or `lead` ends. */
+  async term(since: number): Promise<'lost' | 'done'> {
     const { signal } = this.#options;
     const lost = new AbortController();
     const over = new AbortController();
     this.#log.info('leading');
-    const renewing = this.#renew(AbortSignal.any([signal, over.signal]), lost);
+    const renewing = this.#renew(since + this.#timing.renewDeadlineMs, AbortSignal.any([signal, over.signal]), lost);
     try {
       await this.#options.lead(AbortSignal.any([signal, lost.signal]));
     } catch (thrown) {
@@ -168,10 +169,11 @@ class Candidate {
     return lost.signal.aborted && !signal.aborted ? 'lost' : 'done';
   }
 
-  // A renewal counts from when it was begun; one that hangs neither delays the end nor takes the Lease back after it.
-  async #renew(signal: AbortSignal, lost: AbortController): Promise<void> {
+  // What we write counts from when it was begun: others see it before we have the answer. One that hangs neither delays the end nor takes the Lease
+  // back after it.
+  async #renew(firstDeadline: number, signal: AbortSignal, lost: AbortController): Promise<void> {
     const { renewDeadlineMs, retryMs } = this.#timing;
-    let deadline = performance.now() + renewDeadlineMs;
+    let deadline = firstDeadline;
     while (!signal.aborted) {
       await delay(retryMs, undefined, { signal }).catch(() => {});
       if (signal.aborted) return;

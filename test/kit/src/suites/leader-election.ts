@@ -1,4 +1,5 @@
 import { Writable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import {
   createLogger,
   createMetrics,
@@ -18,7 +19,7 @@ type Timing = NonNullable<LeaderOptions['timing']>;
 /** For those who keep their Lease: no busy host makes them lose it. */
 const PATIENT: Required<Timing> = { leaseMs: 15_000, renewDeadlineMs: 10_000, retryMs: 100 };
 /** For those who lose it, which is waited for. */
-const HASTY: Timing = { leaseMs: 3000, renewDeadlineMs: 2000, retryMs: 100 };
+const HASTY: Required<Timing> = { leaseMs: 3000, renewDeadlineMs: 2000, retryMs: 100 };
 const until = (assertion: () => void | Promise<void>) => vi.waitFor(assertion, { timeout: 30_000, interval: 10 });
 const log = createLogger({ level: 'silent', destination: new Writable({ write: (_chunk, _encoding, done) => done() }) });
 
@@ -32,11 +33,18 @@ class Candidate {
   terms = 0;
   lostAt = 0;
   isCut = false;
+  /** The API hears of it at once, and its answers come so much later. */
+  lateMs = 0;
   readonly done: Promise<void>;
 
   constructor(client: RunningResourceClient, lease: LeaderOptions['lease'], { lead, timing = PATIENT }: Partial<LeaderOptions> = {}) {
     // Calls that never come back, as on a network that swallows packets.
-    const through = <R>(call: () => Promise<R>) => (this.isCut ? new Promise<R>(() => {}) : call());
+    const through = async <R>(call: () => Promise<R>): Promise<R> => {
+      if (this.isCut) return new Promise<R>(() => {});
+      const answer = await call();
+      await delay(this.lateMs);
+      return answer;
+    };
     const cuttable = {
       get: ((...given: Parameters<RunningResourceClient['get']>) => through(() => client.get(...given))) as RunningResourceClient['get'],
       create: ((...given: Parameters<RunningResourceClient['create']>) => through(() => client.create(...given))) as RunningResourceClient['create'],
@@ -130,6 +138,18 @@ export function describeLeaderElection(name: string, start: () => Promise<Runnin
       second.stop.abort();
       await second.done;
       await until(() => expect([first.isLeading, first.terms]).toEqual([true, 2]));
+    });
+
+    test('who was long told nothing of its Lease, and is then cut off, stops leading before anybody else begins', async () => {
+      const lease = aLease();
+      const first = compete(lease, HASTY);
+      first.lateMs = 0.8 * HASTY.renewDeadlineMs;
+      await until(async () => expect((await specOf(lease))?.holderIdentity).toBe(first.identity));
+      const second = compete(lease, HASTY);
+      await until(() => expect(first.isLeading).toBe(true));
+      first.isCut = true;
+      await until(() => expect(second.isLeading).toBe(true));
+      expect(first.isLeading).toBe(false);
     });
 
     test('a short outage that ends within the deadline is no loss', async () => {
