@@ -47,9 +47,10 @@ describe.skipIf(!isPossible)(`${MACHINES} machines on one management plane`, () 
     await bootAll();
     const links = told(site.talos, 'linked').map(({ link }) => link!);
     expect(new Set(links.map(({ address }) => address)).size).toBe(MACHINES);
-    // A lost first one comes again after 5 s. Of five hundred a host that is busy with other things may lose some packets by itself.
+    // A lost first one comes again after 5 s. A host that is busy loses some by itself: an eighth of wireguard-go's queue of handshakes is enough for it
+    // to answer with a cookie. Without their peers in place all of them would be late.
     const late = links.map(({ handshakeMs }) => handshakeMs).filter((ms) => ms > 4500);
-    expect(late.length, `handshakes took ${late.join(', ')} ms`).toBeLessThanOrEqual(MACHINES / 100);
+    expect(late.length, `handshakes took ${late.join(', ')} ms`).toBeLessThanOrEqual(MACHINES / 20);
     // Each was let in when it asked first.
     expect(told(site.talos, 'unlinked')).toEqual([]);
     expect(await site.peers()).toHaveLength(MACHINES);
