@@ -192,6 +192,6 @@ test('no script, however broken, throws', async () => {
         clearTimeout(timer);
       }
     }),
-    { numRuns: 200 },
+    { numRuns: 200, examples: [[[['valueOf']]]] },
   );
 });

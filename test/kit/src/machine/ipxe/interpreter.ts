@@ -100,8 +100,7 @@ class Ipxe implements RunningIpxe {
   async #runCommand(words: readonly string[]): Promise<Status> {
     const [name, ...args] = words;
     if (name === undefined) return 0;
-    const command = COMMANDS[name];
-    if (command) return await command(this, args);
+    if (Object.hasOwn(COMMANDS, name)) return await COMMANDS[name]!(this, args);
     this.host.print(`${name}: command not found`);
     return FAILED;
   }
