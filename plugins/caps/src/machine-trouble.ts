@@ -1,4 +1,5 @@
 import {
+  type Condition,
   conditionOf,
   type Logger,
   messageOf,
@@ -52,9 +53,14 @@ export async function noteTrouble(
 export async function endTrouble(resources: ResourceClient, binding: ServerBinding, types: readonly TroubleCondition[]): Promise<void> {
   if (!types.some((type) => conditionOf(binding.status?.conditions, type))) return;
   const edit = (draft: ServerBinding): void => {
-    draft.status = { ...draft.status, conditions: types.reduce((known, type) => removeCondition(known, type), draft.status?.conditions ?? []) };
+    draft.status = { ...draft.status, conditions: withoutTrouble(draft.status?.conditions, types) };
   };
   await writeDifference(resources, ServerBindingKind, { object: binding, edit });
+}
+
+/** Conditions without those. */
+export function withoutTrouble(conditions: readonly Condition[] = [], types: readonly TroubleCondition[] = TROUBLE_CONDITIONS): Condition[] {
+  return types.reduce<Condition[]>((known, type) => removeCondition(known, type), [...conditions]);
 }
 
 function paintTrouble(draft: ServerBinding, trouble: Trouble, at: Date): void {

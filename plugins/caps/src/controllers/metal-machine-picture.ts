@@ -1,6 +1,6 @@
-import { conditionOf, isTrue, markTrue, removeCondition, type Server, type ServerBinding, sortConditions } from '@sidero/core';
+import { conditionOf, isTrue, markTrue, type Server, type ServerBinding, sortConditions } from '@sidero/core';
 import { providerIdOf } from '../kinds.ts';
-import { TROUBLE_CONDITIONS } from '../machine-trouble.ts';
+import { TROUBLE_CONDITIONS, withoutTrouble } from '../machine-trouble.ts';
 import type { MachineAddress, MetalMachine } from '../types.gen.ts';
 import { BLOCK_MOVE_ANNOTATION, METAL_MACHINE_FINALIZER, ZONE_LABEL } from './contract.ts';
 import type { Waiting } from './metal-machine-step.ts';
@@ -25,7 +25,7 @@ export function paintPrepared({ metadata }: MetalMachine): void {
 
 /** A MetalMachine that waits. What its machine could not be given is told while it has one. */
 export function paintWaiting(draft: MetalMachine, { reason, severity, message }: Waiting, now: Date): void {
-  if (draft.status) draft.status.conditions = TROUBLE_CONDITIONS.reduce((known, type) => removeCondition(known, type), draft.status.conditions ?? []);
+  if (draft.status) draft.status.conditions = withoutTrouble(draft.status.conditions);
   paint(draft, [{ type: 'Ready', status: 'False', reason, severity, message }], { now, isPaused: false });
 }
 
